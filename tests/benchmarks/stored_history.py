@@ -8,10 +8,9 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from codeindexd.analysis.embedding.static import StaticModel
 from codeindexd.analysis.history.location import locate
+from codeindexd.analysis.history.packed_ids import packed
 from codeindexd.analysis.history.record import IndexedCommit
 from codeindexd.analysis.history.refs import read_heads
 from codeindexd.analysis.history.repository import GitRepository
@@ -40,9 +39,10 @@ def stored_history(git_directory: Path, directory: Path, *, max_commits: int = 1
     ids = GitRepository(location, heads).walk(heads.tips, limit=max_commits).ids
     store = HistoryStore.open_or_rebuild(directory, fingerprint=ROOT, dimensions=StaticModel.load().dimensions)
     try:
-        lacking = store.lacking(ids)
+        wanted = packed(ids)
+        lacking = wanted.at(store.are_lacking(store.numbers_in(wanted)))
         batches = [lacking[start : start + _BATCH] for start in range(0, len(lacking), _BATCH)]
-        jobs = [requests.encode(ReadRequest(repository, b"".join(batch))) for batch in batches]
+        jobs = [requests.encode(ReadRequest(repository, batch.joined)) for batch in batches]
         with ProcessPoolExecutor(os.cpu_count()) as processes:
             waiting: list[IndexedCommit] = []
             for data in processes.map(_read, jobs):
@@ -53,7 +53,8 @@ def stored_history(git_directory: Path, directory: Path, *, max_commits: int = 1
                     store.add(waiting)
                     waiting = []
             store.add(waiting)
-        numbers = store.numbers_of(ids)
+        numbers = store.numbers_in(wanted)
+        order = numbers[numbers > 0]
         view = View(
             root=ROOT,
             git_dir=repository.git_dir,
@@ -64,10 +65,10 @@ def stored_history(git_directory: Path, directory: Path, *, max_commits: int = 1
             base=b"",
             tips=heads.tips,
             branch=heads.branch,
-            wanted=len(numbers),
+            wanted=len(order),
             is_complete=True,
         )
-        store.set_view(view, np.array([numbers[one] for one in ids if one in numbers], dtype=np.int32))
+        store.set_view(view, order)
         yield store
     finally:
         store.close()

@@ -17,6 +17,7 @@ import numpy as np
 import structlog
 
 from codeindexd.analysis.history.mailmap import Mailmap
+from codeindexd.analysis.history.packed_ids import PackedIds, packed
 from codeindexd.analysis.history.record import IndexedCommit
 from codeindexd.errors import (
     CodeindexError,
@@ -26,7 +27,6 @@ from codeindexd.errors import (
     StoreFullError,
     place_of,
 )
-from codeindexd.indexing import history_requests as requests
 from codeindexd.indexing import mailmaps
 from codeindexd.indexing.history_jobs import BATCH_COMMITS, HistoryJobs
 from codeindexd.indexing.history_requests import WalkAnswer, WalkRequest
@@ -34,6 +34,7 @@ from codeindexd.indexing.history_status import HistoryCheck, HistoryPhase, Histo
 from codeindexd.indexing.reference_watch import ReferenceWatch
 from codeindexd.indexing.wanted_commits import WantedCommits, WantedCommitsFinder
 from codeindexd.storage.history import HistorySnapshot, HistoryStore, View
+from codeindexd.storage.history.codec import Numbers
 from codeindexd.storage.history.stores import HistoryStores
 from codeindexd.waiting import Backoff, Broadcast, Gate, Signal
 from codeindexd.watch import filesystem, rounds
@@ -218,7 +219,7 @@ class HistoryIndexer:
             self._request()  # which nothing else would: looking has noted the change as known
             return HistoryCheck(0, (), "the repository changed while its history was to be compared")
         walk = await self._jobs.ask(WalkRequest(sight.repository, self._settings.max_commits), WalkAnswer)
-        ids = requests.split_ids(walk.ids)
+        ids = PackedIds(walk.ids)
         async with _opened(self._stores, key) as store:
             problems = await anyio.to_thread.run_sync(store.check)
             problems += await anyio.to_thread.run_sync(store.differences_of_members, self._root_id, ids)
@@ -347,51 +348,48 @@ class HistoryIndexer:
     async def _fill(self, store: HistoryStore, wanted: WantedCommits) -> None:
         """Store the commits that are lacking, newest first, and the view of the root as it grows."""
         run = anyio.to_thread.run_sync
-        numbers = await run(store.numbers_of, wanted.ids)
-        lacking = await run(store.lacking, wanted.ids)
-        errors: dict[bytes, str] = {}
-        if lacking:
-            await self._publish(store, wanted, numbers, errors, is_complete=False)
+        numbers = await run(store.numbers_in, wanted.ids)
+        lacking = await run(lambda: wanted.ids.at(store.are_lacking(numbers)))
+        unreadable = 0
+        if len(lacking):
+            await self._publish(store, wanted, numbers, unreadable)
             waiting: list[IndexedCommit] = []
             async with aclosing(self._jobs.read(wanted.repository, lacking)) as answers:
                 async for answer in answers:
                     waiting += answer.commits
-                    errors |= answer.errors
+                    if answer.errors:
+                        unreadable += len(answer.errors)
+                        await self._note_unreadable(store, answer.errors)
                     if len(waiting) >= min(_STORED_TOGETHER, BATCH_COMMITS + self._known):
-                        await self._store(store, waiting, numbers)
+                        await run(_store, store, waiting, wanted.ids, numbers)
                         waiting = []
-                        await self._publish(store, wanted, numbers, errors, is_complete=False)
-            await self._store(store, waiting, numbers)
-        if errors:
-            log.warning(
-                "commits_unreadable", root=str(self._path), count=len(errors), error=next(iter(errors.values()))
-            )
-            await run(store.note_unreadable, errors)
-        await self._publish(store, wanted, numbers, errors, is_complete=True)
+                        await self._publish(store, wanted, numbers, unreadable)
+            await run(_store, store, waiting, wanted.ids, numbers)
+        await self._publish(store, wanted, numbers, unreadable, is_complete=True)
         self._needs_tidying = True
 
-    async def _store(self, store: HistoryStore, commits: Sequence[IndexedCommit], numbers: dict[bytes, int]) -> None:
-        if commits:
-            numbers.update(await anyio.to_thread.run_sync(store.add, commits))
+    async def _note_unreadable(self, store: HistoryStore, errors: dict[bytes, str]) -> None:
+        error = next(iter(errors.values()))
+        log.warning("commits_unreadable", root=str(self._path), count=len(errors), error=error)
+        await anyio.to_thread.run_sync(store.note_unreadable, errors)
 
     async def _publish(
         self,
         store: HistoryStore,
         wanted: WantedCommits,
-        numbers: dict[bytes, int],
-        errors: dict[bytes, str],
+        numbers: Numbers,
+        unreadable: int,
         *,
-        is_complete: bool,
+        is_complete: bool = False,
     ) -> None:
-        """Make the commits that are stored visible."""
+        """Make the commits that are stored visible: those of the wanted ones that have ``numbers``."""
 
         def publish() -> tuple[View, int]:
-            found = [number for number in map(numbers.get, wanted.ids) if number is not None]
-            members = np.array(found, dtype=np.int32)
+            members = numbers[numbers > 0]
             if wanted.unplaced and is_complete:
-                new = sum(commit_id in numbers for commit_id in wanted.ids[: wanted.unplaced])
+                new = np.count_nonzero(numbers[: wanted.unplaced])
                 members = store.merged_by_time(members[:new], members[new:])
-            view = msgspec.structs.replace(wanted.view, is_complete=is_complete, unreadable=len(errors))
+            view = msgspec.structs.replace(wanted.view, is_complete=is_complete, unreadable=unreadable)
             store.set_view(view, members)
             self._stores.assign(self._root_id, wanted.store, view if is_complete else None)
             return view, len(members)
@@ -406,6 +404,12 @@ class HistoryIndexer:
         self._on_progress()
 
 
+def _store(store: HistoryStore, commits: Sequence[IndexedCommit], ids: PackedIds, numbers: Numbers) -> None:
+    """Store commits, and note their numbers where their ids are. Blocking."""
+    added = store.add(commits)
+    numbers[ids.places_of(packed(list(added)))] = list(added.values())
+
+
 def _mailmap_of(view: View) -> Mailmap:
     """Return the mailmap that belongs to a history. Blocking."""
     if view.top:
@@ -413,11 +417,12 @@ def _mailmap_of(view: View) -> Mailmap:
     return mailmaps.SHARED.of_content(view.mailmap)
 
 
-def _sample(ids: list[bytes]) -> list[bytes]:
+def _sample(ids: PackedIds) -> PackedIds:
     """Return the commits that are read again: all, or the newest and some of the others."""
     if len(ids) <= _MOST_VERIFIED:
         return ids
-    return ids[:_NEWEST_VERIFIED] + random.sample(ids[_NEWEST_VERIFIED:], _MOST_VERIFIED - _NEWEST_VERIFIED)
+    others = random.sample(range(_NEWEST_VERIFIED, len(ids)), _MOST_VERIFIED - _NEWEST_VERIFIED)
+    return ids.at(np.array([*range(_NEWEST_VERIFIED), *others]))
 
 
 @asynccontextmanager

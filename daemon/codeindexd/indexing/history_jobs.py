@@ -8,6 +8,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Final, TypeVar
 
+from codeindexd.analysis.history.packed_ids import PackedIds
 from codeindexd.errors import CodeindexError, FailedError, NoHistoryError, UsageError, WorkerError
 from codeindexd.indexing import history_requests as requests
 from codeindexd.indexing.history_requests import ReadAnswer, ReadRequest, Refused, Repository
@@ -63,20 +64,20 @@ class HistoryJobs:
         """Return a worker's answer to one request, as :func:`ask` does."""
         return await ask(self._pool, request, wanted, about=self._path)
 
-    async def read(self, repository: Repository, ids: Sequence[bytes]) -> AsyncGenerator[ReadAnswer]:
+    async def read(self, repository: Repository, ids: PackedIds) -> AsyncGenerator[ReadAnswer]:
         """Yield commits as they are read. A batch that ends its worker is read commit by commit.
 
         Raises NoHistoryError if the repository cannot be read.
         """
         batches = [ids[start : start + BATCH_COMMITS] for start in range(0, len(ids), BATCH_COMMITS)]
         while batches:
-            failed: list[Sequence[bytes]] = []
+            failed: list[PackedIds] = []
             current = batches
 
-            async def jobs(current: Sequence[Sequence[bytes]] = current) -> AsyncIterator[HistoryJob]:
+            async def jobs(current: Sequence[PackedIds] = current) -> AsyncIterator[HistoryJob]:
                 for number, batch in enumerate(current):
                     await self._gate.wait()
-                    request = requests.encode(ReadRequest(repository, b"".join(batch)))
+                    request = requests.encode(ReadRequest(repository, batch.joined))
                     name = b"commit %s" % batch[0].hex().encode()
                     yield HistoryJob(number, name, request, len(batch) * _COMMIT_COST)
 
@@ -87,7 +88,7 @@ class HistoryJobs:
                         if len(batch) == 1:
                             yield ReadAnswer([], {batch[0]: result.error})
                         else:
-                            failed += [[one] for one in batch]
+                            failed += [PackedIds(one) for one in batch]
                         continue
                     answer = requests.decode_answer(result.answer)
                     if not isinstance(answer, ReadAnswer):

@@ -12,8 +12,8 @@ import xxhash
 
 from codeindexd.analysis.history import mailmap
 from codeindexd.analysis.history.location import GitLocation, locate
+from codeindexd.analysis.history.packed_ids import PackedIds
 from codeindexd.analysis.history.refs import Heads, files_of_heads, places_of_objects, read_heads
-from codeindexd.indexing import history_requests as requests
 from codeindexd.indexing.history_jobs import HistoryJobs
 from codeindexd.indexing.history_requests import (
     DifferenceAnswer,
@@ -56,7 +56,7 @@ class WantedCommits:
     repository: Repository
     store: str
     view: View
-    ids: list[bytes]
+    ids: PackedIds
     unplaced: int = 0
 
 
@@ -138,27 +138,26 @@ class WantedCommitsFinder:
             return None
         request = DifferenceRequest(repository, old.tips, _MOST_DIFFERENT)
         answer = await self._jobs.ask(request, DifferenceAnswer)
-        added, removed = requests.split_ids(answer.added), set(requests.split_ids(answer.removed))
-        merged = [*added, *(one for one in ids if one not in removed)]
+        added, removed = PackedIds(answer.added), PackedIds(answer.removed)
+        merged = added + ids.at(removed.places_of(ids) < 0)
         if not answer.is_known or len(merged) > self._settings.max_commits:
             return None
         view = msgspec.structs.replace(view, wanted=len(merged), is_shallow=old.is_shallow)
         return WantedCommits(repository, key, view, merged, unplaced=len(added))
 
-    def _ids_before(self, key: str) -> tuple[View, list[bytes]] | None:
+    def _ids_before(self, key: str) -> tuple[View, PackedIds] | None:
         """Return the last complete view of the root and the ids of its commits. Blocking."""
         with self._stores.use(key) as store:
-            snapshot = store.snapshot(self._root_id)
-            if snapshot is None or not snapshot.view.is_complete or snapshot.view.lacks_objects:
+            view = store.view_of(self._root_id)
+            if view is None or not view.is_complete or view.lacks_objects:
                 return None
-            members = store.members_of(self._root_id).tolist()
-            ids = snapshot.ids(members)
-            return (snapshot.view, [ids[number] for number in members]) if len(ids) == len(members) else None
+            ids = store.ids_of_members(self._root_id)
+            return (view, ids) if ids is not None else None
 
     async def _walked(self, repository: Repository, view: View) -> WantedCommits:
         """Return all commits, and the store of their repository."""
         walk = await self._jobs.ask(WalkRequest(repository, self._settings.max_commits), WalkAnswer)
-        ids = requests.split_ids(walk.ids)
+        ids = PackedIds(walk.ids)
         view = msgspec.structs.replace(
             view, wanted=len(ids), is_truncated=walk.is_truncated, is_shallow=walk.is_shallow, missing=walk.missing
         )

@@ -45,10 +45,15 @@ def graph_of(repository: TestRepository) -> CommitGraph:
         options = ("log", "--no-merges", "--full-history", "--no-renames", "--format=%H")
         return {numbers[one] for one in repository.git(*options, "--", path.decode()).split()}
 
+    def only_parent_of(number: int) -> int:
+        parents = rows[number][2:]
+        return numbers[parents[0]] if len(parents) == 1 else -1
+
     return CommitGraph(
         number_of=lambda one: numbers.get(one.hex()),
         id_of=lambda number: bytes.fromhex(rows[number][0]),
         parents_of=lambda number: [numbers[one] for one in rows[number][2:]],
+        only_parent_of=only_parent_of,
         time_of=lambda number: int(rows[number][1]),
         changing=changing,
     )

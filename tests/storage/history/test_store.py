@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from codeindexd.analysis.history.packed_ids import packed
 from codeindexd.analysis.history.record import Change, ChangeKind, Commit, IndexedCommit, Person
 from codeindexd.errors import StoreFullError
 from codeindexd.storage.history import HistorySnapshot, HistoryStore, View
@@ -49,6 +50,12 @@ def changed(path: bytes, *names: str, kind: ChangeKind = ChangeKind.MODIFIED, ol
 
 def opened(directory: Path, fingerprint: str = "f") -> HistoryStore:
     return HistoryStore.open_or_rebuild(directory, fingerprint=fingerprint, dimensions=4)
+
+
+def lacking(store: HistoryStore, *numbers: int) -> list[int]:
+    """Those of some commits that have to be read."""
+    are_lacking = store.are_lacking(store.numbers_in(packed([bytes([number]) * 20 for number in numbers])))
+    return [number for number, is_lacking in zip(numbers, are_lacking.tolist(), strict=True) if is_lacking]
 
 
 def filled(store: HistoryStore, commits: list[IndexedCommit], root: str = "r", **more: object) -> HistorySnapshot:
@@ -158,7 +165,7 @@ def test_roots_share_commits_and_see_only_their_own(store: HistoryStore) -> None
     other = filled(store, [commit(3), commit(1)], "two")
     assert subjects(other, other.order.tolist()) == ["commit 3", "commit 1"]
     assert other.find("02") == []
-    assert store.lacking([bytes([n]) * 20 for n in (1, 2, 3, 4)]) == [b"\4" * 20]
+    assert lacking(store, 1, 2, 3, 4) == [4]
 
 
 def test_everything_survives_closing(tmp_path: Path) -> None:
@@ -184,12 +191,12 @@ def test_terms_that_a_kill_prevented_are_lacking_and_come_back(tmp_path: Path, m
         patch.setattr(type(store._lexical), "apply", fail)
         with pytest.raises(StoreFullError):
             store.add([commit(2)])
-    assert store.lacking([b"\2" * 20]) == [b"\2" * 20]
+    assert lacking(store, 2) == [2]
     store.close()
     store = opened(tmp_path)  # as after a kill between the two commits
-    assert store.lacking([b"\1" * 20, b"\2" * 20]) == [b"\2" * 20]
+    assert lacking(store, 1, 2) == [2]
     snapshot = filled(store, [commit(2), commit(1)])
-    assert store.lacking([b"\1" * 20, b"\2" * 20]) == []
+    assert lacking(store, 1, 2) == []
     assert sorted(terms(snapshot, "commit")) == [1, 2]
     assert store.check() == []
     store.close()
@@ -276,6 +283,21 @@ def test_unreadable_commits_are_recorded_until_they_are_added(store: HistoryStor
     store.note_unreadable({b"\1" * 20: "damaged", b"\2" * 20: "damaged"})
     store.add([commit(1)])
     assert store.unreadable() == {b"\2" * 20: "damaged"}
-    assert store.differences_of_members("r", [b"\1" * 20, b"\2" * 20]) == [
+    assert store.differences_of_members("r", packed([b"\1" * 20, b"\2" * 20])) == [
         f"1 commits are missing, such as {'01' * 20}"
     ]
+
+
+def test_ids_and_numbers_of_very_many_commits(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    filled(store, [commit(3), commit(2), commit(1)])
+    filled(store, [commit(5), commit(3)], root="other")
+    ids = packed([bytes([number]) * 20 for number in (5, 9, 1, 3)])
+    numbers = store.numbers_in(ids)
+    assert (numbers > 0).tolist() == [True, False, True, True]
+    assert {one: int(number) for one, number in zip(ids, numbers, strict=True) if number} == store.numbers_of(list(ids))
+    assert store.ids_of_members("r") == packed([bytes([number]) * 20 for number in (3, 2, 1)])
+    assert store.ids_of_members("nobody") == packed([])
+    store.set_view(view("r", 2), np.array([1, 50], dtype=np.int32))
+    assert store.ids_of_members("r") is None
+    store.close()

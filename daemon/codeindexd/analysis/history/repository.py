@@ -16,6 +16,7 @@ import pygit2
 from pygit2.enums import ObjectType, Option
 
 from codeindexd.analysis.history.location import GitLocation
+from codeindexd.analysis.history.packed_ids import ID_BYTES
 from codeindexd.analysis.history.refs import Heads
 from codeindexd.errors import MissingObjectError, NoHistoryError
 
@@ -30,7 +31,6 @@ DIRECTORY = b"40000"
 SUBMODULE = b"160000"
 SYMLINK = b"120000"
 
-_ID_BYTES = 20
 _ZERO = ord("0")
 _NEW, _OLD, _BOTH = 1, 2, 3
 LATEST = (1 << 63) - 1
@@ -181,7 +181,7 @@ class GitRepository:
             mode = _mode_before(data, end)
             if mode:
                 found = end + len(marker)
-                return mode, data[found : found + _ID_BYTES]
+                return mode, data[found : found + ID_BYTES]
             end = data.find(marker, end + 1)
         return None
 
@@ -235,7 +235,7 @@ class GitRepository:
         Raises NotComparableError if more than ``limit`` commits would have to be read, or if one that was read is
         older than a parent: then only walking tells the order.
         """
-        known: dict[bytes, RawCommit] = {}
+        known: dict[bytes, tuple[int, tuple[bytes, ...]]] = {}  # when it was committed, and its parents
         marks: dict[bytes, int] = {}
         heap: list[tuple[int, int, bytes]] = []
         waiting: set[bytes] = set()
@@ -251,15 +251,16 @@ class GitRepository:
             if commit_id not in known:
                 if len(known) > limit:
                     raise NotComparableError
-                known[commit_id] = self.commit(commit_id)
+                read = self.commit(commit_id)
+                known[commit_id] = read.commit_time, read.parents
             if commit_id in waiting:
                 one_sided -= 1
                 return
             waiting.add(commit_id)
             if marks[commit_id] != _BOTH:
                 one_sided += 1
-                oldest = min(oldest, known[commit_id].commit_time)
-            heapq.heappush(heap, (-known[commit_id].commit_time, len(known), commit_id))
+                oldest = min(oldest, known[commit_id][0])
+            heapq.heappush(heap, (-known[commit_id][0], len(known), commit_id))
 
         for tip in new:
             mark(tip, _NEW)
@@ -269,11 +270,11 @@ class GitRepository:
             _, _, commit_id = heapq.heappop(heap)
             waiting.discard(commit_id)
             one_sided -= marks[commit_id] != _BOTH
-            for parent in known[commit_id].parents:
+            for parent in known[commit_id][1]:
                 mark(parent, marks[commit_id])
-                if known[parent].commit_time > known[commit_id].commit_time:
+                if known[parent][0] > known[commit_id][0]:
                     raise NotComparableError
-        ordered = sorted(known, key=lambda one: -known[one].commit_time)
+        ordered = sorted(known, key=lambda one: -known[one][0])
         return [one for one in ordered if marks[one] == _NEW], [one for one in ordered if marks[one] == _OLD]
 
     def first_ancestor(self, tip: bytes) -> bytes:
@@ -281,12 +282,16 @@ class GitRepository:
 
         Grafts and replacements may make a circle; then it is the smallest id in the chain.
         """
-        chain = {tip}
+        smallest = waiting = tip
+        steps = limit = 1
         while parents := self.commit(tip).parents:
             tip = parents[0]
-            if tip in chain:
-                return min(chain)
-            chain.add(tip)
+            smallest = min(smallest, tip)
+            if tip == waiting:  # Brent's way to notice a circle takes no memory
+                return smallest
+            if steps == limit:
+                waiting, steps, limit = tip, 0, 2 * limit
+            steps += 1
         return tip
 
 
@@ -345,7 +350,7 @@ def _mode_before(data: bytes, end: int) -> bytes:
         mode = data[max(0, end - 6) : end]
     start = end - len(mode)
     while mode.isdigit() and start >= 0:
-        if start == 0 or (start > _ID_BYTES and data[start - _ID_BYTES - 1] == 0):
+        if start == 0 or (start > ID_BYTES and data[start - ID_BYTES - 1] == 0):
             return mode
         start -= 1
         if data[start] != _ZERO:  # modes of very old repositories begin with zeros

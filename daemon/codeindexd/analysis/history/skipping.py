@@ -15,13 +15,15 @@ _MOST_BETWEEN = 20_000  # commits between a merge and where its parents' lines o
 class CommitGraph:
     """The commits that are known, by number.
 
-    ``parents_of`` returns the numbers of a commit's parents, -1 for one that is not known, ``time_of`` when it was
+    ``parents_of`` returns the numbers of a commit's parents, -1 for one that is not known, ``only_parent_of`` that of
+    its parent, or a negative number if it has not exactly one that is known. ``time_of`` returns when a commit was
     committed, and ``changing`` the numbers of the commits with one parent that changed a path.
     """
 
     number_of: Callable[[bytes], int | None]
     id_of: Callable[[int], bytes]
     parents_of: Callable[[int], Sequence[int]]
+    only_parent_of: Callable[[int], int]
     time_of: Callable[[int], int]
     changing: Callable[[bytes], Collection[int]]
 
@@ -57,13 +59,14 @@ class Skips:
 
     def _nearest_change(self, number: int, path: bytes) -> int:
         changing = self._changes(path)
+        only_parent_of = self._graph.only_parent_of
         for _ in range(_MOST_SKIPPED):
             if number in changing:
                 break
-            parents = self._graph.parents_of(number)
-            if len(parents) != 1 or parents[0] < 0:
+            parent = only_parent_of(number)
+            if parent < 0:
                 break
-            number = parents[0]
+            number = parent
         return number
 
     def past_merge(self, commit: bytes, path: bytes) -> bytes:

@@ -15,8 +15,10 @@ import msgspec
 import numpy as np
 import structlog
 import xxhash
+from numpy.typing import NDArray
 
 from codeindexd.analysis.history.mailmap import NO_MAILMAP, Mailmap
+from codeindexd.analysis.history.packed_ids import ID_BYTES, PackedIds
 from codeindexd.analysis.history.record import IndexedCommit
 from codeindexd.errors import FailedError, StoreDamagedError, StoreFullError
 from codeindexd.storage.boot import boot_id
@@ -41,6 +43,7 @@ _LEXICAL = "lexical"
 _VECTORS = "vectors.i8"
 _KEPT_UNREACHABLE = 5000  # commits of other branches and from before a rebase, which may be asked for again
 _KEPT_SHARE = 0.2
+_IDS_AT_ONCE = 8192
 _NONE = np.zeros(0, dtype=np.int32)
 
 
@@ -161,10 +164,35 @@ class HistoryStore:
             )
         return dict(rows)
 
-    def lacking(self, ids: Sequence[bytes]) -> list[bytes]:
-        """Return those of ``ids`` that have to be read: they are not stored, or their terms are missing."""
-        known = self.numbers_of(ids)
-        return [commit_id for commit_id in ids if known.get(commit_id, 0) in (self._lag | {0})]
+    def numbers_in(self, ids: PackedIds) -> Numbers:
+        """Return the number of each of very many commits; 0 for those that are not stored."""
+        found = np.zeros(len(ids), dtype=np.int32)
+        for numbers, stored in self._all_ids():
+            places = ids.places_of(stored)
+            found[places[places >= 0]] = numbers[places >= 0]
+        return found
+
+    def are_lacking(self, numbers: Numbers) -> NDArray[np.bool_]:
+        """Return True for each commit that has to be read: its number is 0, or its terms are missing."""
+        return np.isin(numbers, np.array([0, *self._lag], dtype=np.int32))
+
+    def ids_of_members(self, root: str) -> PackedIds | None:
+        """Return the ids of a root's commits, newest first; None if some are gone."""
+        order = self.members_of(root)
+        rows = np.zeros((max(self._next, int(order.max(initial=0)) + 1), ID_BYTES), dtype=np.uint8)
+        for numbers, stored in self._all_ids():
+            rows[numbers] = stored.rows
+        found = rows[order]
+        return PackedIds(found.tobytes()) if found.any(axis=1).all() else None
+
+    def _all_ids(self) -> Iterator[tuple[Numbers, PackedIds]]:
+        """Yield the numbers and ids of all commits, a bounded part at a time."""
+        for first in range(0, self._next, _IDS_AT_ONCE):
+            rows = self._reader.rows(
+                "SELECT number, id FROM commits WHERE number BETWEEN ? AND ?", (first, first + _IDS_AT_ONCE - 1)
+            )
+            numbers = np.array([number for number, _ in rows], dtype=np.int32)
+            yield numbers, PackedIds(b"".join(commit_id for _, commit_id in rows))
 
     def view_of(self, root: str) -> View | None:
         """Return what is known of a root; None if nothing."""
@@ -344,17 +372,16 @@ class HistoryStore:
                 problems.append(f"the terms of {len(differing)} commits are missing or superfluous")
         return problems
 
-    def differences_of_members(self, root: str, ids: Sequence[bytes]) -> list[str]:
+    def differences_of_members(self, root: str, ids: PackedIds) -> list[str]:
         """Return how the commits of a root differ from ``ids``, apart from those that cannot be read."""
-        known = self.numbers_of(ids)
+        numbers, members = self.numbers_in(ids), self.members_of(root)
         unreadable = self.unreadable()
-        members = set(self.members_of(root).tolist())
-        missing = [one for one in ids if known.get(one) not in members and one not in unreadable]
-        superfluous = members - set(known.values())
+        missing = [one for one in ids.at((numbers == 0) | ~np.isin(numbers, members)) if one not in unreadable]
+        superfluous = np.setdiff1d(members, numbers)
         problems = []
         if missing:
             problems.append(f"{len(missing)} commits are missing, such as {missing[0].hex()}")
-        if superfluous:
+        if len(superfluous):
             problems.append(f"{len(superfluous)} commits are no longer reachable")
         return problems
 
