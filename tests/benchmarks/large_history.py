@@ -28,7 +28,7 @@ def make(directory: Path, commits: int, files: int) -> None:
 
 def _stream(commits: int, files: int) -> Iterator[bytes]:
     chance = random.Random(1)
-    paths = [_path(number) for number in range(files)]
+    paths = [path_of(number) for number in range(files)]
     yield _commit(1, "Import the sources")
     for number, path in enumerate(paths):
         yield b"M 100644 inline %s\n" % path + _data(_content(number, 0))
@@ -50,7 +50,8 @@ def _stream(commits: int, files: int) -> Iterator[bytes]:
             main = mark
 
 
-def _path(number: int) -> bytes:
+def path_of(number: int) -> bytes:
+    """Return the path of a file."""
     directory = number % _DIRECTORIES
     return b"area%d/part%d/unit%d/source_%d.c" % (directory % 20, directory % 250, directory, number)
 
