@@ -115,6 +115,24 @@ def test_a_file_that_was_removed(daemon: RealDaemon, indexed: TestRepository) ->
     assert found["commits"][0]["subject"] == "Test nothing"
 
 
+def test_a_file_that_was_removed_from_the_top(daemon: RealDaemon, indexed: TestRepository) -> None:
+    indexed.commit({"old.py": "x = 1\n", "src/session.py": CODE.format(5, 6), "docs/a.md": "a\n"}, "Add old")
+    indexed.commit({"old.py": "x = 2\n", "src/session.py": CODE.format(7, 8)}, "Change old")
+    indexed.git("rm", "-q", "old.py", "docs/a.md")
+    indexed.commit({}, "Remove old")
+    daemon.call("sync", path=str(indexed.top))
+    code, found = run(daemon, indexed.top, "history", "old.py")
+    assert (code, found["path"]) == (0, "old.py")
+    assert [one["subject"] for one in found["commits"]] == ["Remove old", "Change old", "Add old"]
+    assert run(daemon, indexed.top, "history", "docs")[1]["total"] == 2
+    code, found = run(daemon, indexed.top, "together", "old.py")
+    assert (code, [one["path"] for one in found["files"]]) == (0, ["docs/a.md", "src/session.py"])
+    for place, name in ((indexed.top / "src", "old.py"), (indexed.top, "/nowhere/old.py"), (indexed.top, "old.p")):
+        assert run(daemon, place, "history", name)[0] == 1
+    shown = daemon.run("why", "old.py:1", cwd=indexed.top)
+    assert (shown.returncode, "codeindex history old.py" in shown.stderr) == (2, True)
+
+
 def test_what_changes_together(daemon: RealDaemon, indexed: TestRepository) -> None:
     code, found = run(daemon, indexed.top, "together", "src/session.py")
     assert code == 0

@@ -119,6 +119,21 @@ def test_lines_that_do_not_exist(repository: TestRepository, content: bytes | No
         ask(repository, "a.py", first=line, last=line)
 
 
+def test_what_is_no_file(repository: TestRepository) -> None:
+    repository.commit({"a.py": "x\n", "src/b.py": "x\n"})
+    (repository.top / "link.py").symlink_to("a.py")
+    (repository.top / "a.py").unlink()
+    os.mkfifo(repository.top / "pipe")
+    for path, message in (
+        ("a.py", "there is no file a.py"),
+        ("src", "src is a directory"),
+        ("link.py", "link.py is a symbolic link"),
+        ("pipe", "pipe is no regular file"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            ask(repository, path, first=1, last=1)
+
+
 def test_a_file_in_lfs(repository: TestRepository) -> None:
     repository.commit({"a.txt": "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n"})
     (repository.top / "a.txt").write_text("one\n")

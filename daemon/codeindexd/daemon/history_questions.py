@@ -105,6 +105,9 @@ class HistoryQuestions:
             definitions, similar = await self._definitions_named(params)
         if not definitions:
             touched = await self._touched(params, limit)
+            if not touched and (removed := await self._removed_path(params)) is not None:
+                found = await anyio.to_thread.run_sync(changes.of_path, removed[0].history, removed[1], limit)
+                return answers.of_path(*removed, found, took_s=time.perf_counter() - started)
             return answers.of_former(params["name"], touched, similar, took_s=time.perf_counter() - started)
         histories = [await self._history_of(one, limit) for one in definitions[:_MOST_DEFINITIONS]]
         return answers.of_definitions(
@@ -126,17 +129,23 @@ class HistoryQuestions:
                     f"{root.spec.path} is the whole root, so nothing else changes with it",
                     hint="ask about a file or a directory in it",
                 )
-            await anyio.to_thread.run_sync(_check_repository, root, path)
-            files = await anyio.to_thread.run_sync(changes.together_with_path, root.history, path)
-            return answers.together_with_path(root, path, files, limit=limit, took_s=time.perf_counter() - started)
+            return await self._together_with_path(root, path, limit, started)
         for root in await self._roots_asked_by_name(params):
             found = await anyio.to_thread.run_sync(changes.together_with_definition, root.history, params["name"])
             if found is not None:
                 return answers.together_with_definition(
                     root, params["name"], found, limit=limit, took_s=time.perf_counter() - started
                 )
+        if (removed := await self._removed_path(params)) is not None:
+            return await self._together_with_path(*removed, limit, started)
         _, similar = await self._definitions_named(params)
         return answers.together_with_nothing(params["name"], similar, took_s=time.perf_counter() - started)
+
+    @staticmethod
+    async def _together_with_path(root: Root, path: bytes, limit: int, started: float) -> Result:
+        await anyio.to_thread.run_sync(_check_repository, root, path)
+        files = await anyio.to_thread.run_sync(changes.together_with_path, root.history, path)
+        return answers.together_with_path(root, path, files, limit=limit, took_s=time.perf_counter() - started)
 
     # steps
 
@@ -183,6 +192,22 @@ class HistoryQuestions:
             if touched:
                 found.append((root, touched))
         return found
+
+    async def _removed_path(self, params: Params) -> tuple[Root, bytes] | None:
+        """Return the file or directory that a name means although it is gone: one that some commit changed.
+
+        It is looked for where the roots of the question are, or the directories in them that were given instead.
+        """
+        roots = await self._roots.roots_indexing(paths_of(params["roots"]))
+        places = paths_of(params["roots"]) or [root.spec.path for root in roots]
+        for place in places:
+            try:
+                root, path = await self._file(place / params["name"])
+            except (NotIndexedError, ValueError):  # an absolute path elsewhere, or a name that cannot be one
+                continue
+            if await anyio.to_thread.run_sync(changes.is_known_path, root.history, path):
+                return root, path
+        return None
 
     async def _ask(self, root: Root, path: bytes, **lines: int) -> LineAnswer:
         """Have a worker answer a question about lines. Raises what it refuses, and FailedError."""

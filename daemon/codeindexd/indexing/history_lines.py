@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -128,13 +129,28 @@ def _content(question: LineQuestion) -> bytes:
         data = read_beneath(question.root, question.path, max_bytes=MOST_FILE_BYTES).data
     except OSError as error:
         if error.errno in NO_SUCH_FILE:
-            raise UsageError(f"there is no file {shown}", hint="give the path of a file, not of a directory") from error
+            raise _without_lines(question) from error
         raise UsageError(f"{shown} cannot be read: {error.strerror}", hint="check its permissions") from error
     if len(data) > MOST_FILE_BYTES:
         raise UsageError(f"{shown} is larger than {MOST_FILE_BYTES >> 20} MB", hint="ask git: git blame PATH")
     if b"\0" in data[:_BINARY_PREFIX]:
         raise UsageError(f"{shown} is binary, so it has no lines", hint="for its commits: codeindex history PATH")
     return data
+
+
+def _without_lines(question: LineQuestion) -> UsageError:
+    """Return the error for a path that is no regular file."""
+    shown = _shown(question.path)
+    place = Path(os.fsdecode(question.root)) / os.fsdecode(question.path)
+    if place.is_symlink():
+        return UsageError(f"{shown} is a symbolic link", hint="ask about the file that it leads to")
+    if place.is_dir():
+        return UsageError(f"{shown or 'this'} is a directory", hint="give the path of a file")
+    if place.exists():
+        return UsageError(f"{shown} is no regular file", hint="give the path of a file")
+    return UsageError(
+        f"there is no file {shown}", hint=f"for the commits that changed it: codeindex history {shlex.quote(shown)}"
+    )
 
 
 def _is_pointer(data: bytes) -> bool:

@@ -317,6 +317,15 @@ def made(repo: GitRepositoryForTests, header: bytes, message: bytes = b"made\n")
     )
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32-le", "cp037", "unicode_escape", "punycode", "../x", "hex", ""])
+def test_encodings_that_no_commit_can_have(repo: GitRepositoryForTests, encoding: str) -> None:
+    repo.commit("first", {"a": "1\n"})
+    people = "author J\u00f6rg <j@x> 1700000000 +0100\ncommitter J\u00f6rg <j@x> 1700000000 +0100\n".encode()
+    commit_id = made(repo, people + b"encoding %s\n" % encoding.encode(), "One \\x41 f\u00fcr alle\n".encode())
+    found = record(repo, commit_id)
+    assert (found.author.name, found.subject) == ("J\u00f6rg", "One \\x41 f\u00fcr alle")
+
+
 @pytest.mark.parametrize("encoding", ["raw_unicode_escape", "utf-7", "latin-1", "rot13", "no such"])
 def test_any_encoding_gives_text_that_can_be_stored(repo: GitRepositoryForTests, encoding: str) -> None:
     repo.commit("first")

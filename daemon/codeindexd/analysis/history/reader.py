@@ -31,6 +31,7 @@ _MOST_DIFFED = 1000  # files of one commit: of more, lines are not counted
 _MOST_COMMIT_BYTES = 32 << 20  # that are compared in one commit
 _IDENTITY = re.compile(rb"\A(.*?)[ \t]*<([^<>\n]*)>?[ \t]*(-?\d{1,20})?\d*(?:[ \t]+([+-]\d{3,5}))?", re.DOTALL)
 _NEWLINE = 10
+_ASCII = b"Az09 <a@b> \\x41 \\u0041"
 _MOST_PROSE_BYTES = 2048  # of the lines that a commit adds
 _MOST_CODE_BYTES = 2048
 _NEWS = frozenset({b"changes", b"changelog", b"changelogs", b"changelog.d", b"news", b"newsfragments", b"releasenotes"})
@@ -114,15 +115,28 @@ def message_of(commit: RawCommit, *, mask_secrets: bool = True) -> str:
 
 
 def _decoded(data: bytes, encoding: str) -> str:
-    for name in (encoding, "utf-8"):
+    for name in (_codec(encoding), "utf-8"):
         if name:
             try:
-                return _without_surrogates(data.decode(codecs.lookup(name).name))
+                return _without_surrogates(data.decode(name))
             except (LookupError, UnicodeError, ValueError):
                 continue
     if len(data) == MAX_MESSAGE_BYTES:  # the cut may have split a character
         return data.decode("utf-8", "replace")
     return data.decode("latin-1")
+
+
+@functools.lru_cache(64)
+def _codec(encoding: str) -> str:
+    """Return Python's name for an encoding; "" for one that is unknown, or cannot be that of a commit.
+
+    Commits are ASCII around their texts, which UTF-16 is not. Python has encodings of its own, with escapes.
+    """
+    try:
+        name = codecs.lookup(encoding).name
+        return name if _ASCII.decode(name) == _ASCII.decode("ascii") else ""
+    except (LookupError, UnicodeError, ValueError):
+        return ""
 
 
 def _without_surrogates(text: str) -> str:

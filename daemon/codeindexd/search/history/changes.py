@@ -93,6 +93,18 @@ def of_path(history: History, path: bytes, limit: int) -> FileChanges:
         return FileChanges(shown, len(found), snapshot.location.prefix, snapshot.state)
 
 
+def is_known_path(history: History, path: bytes) -> bool:
+    """Return True if some commit changed a file or something in a directory of the root. Blocking.
+
+    Raises NoHistoryError.
+    """
+    with history.snapshot() as snapshot:
+        whole = snapshot.location.prefix + path
+        return bool(snapshot.changed_path(whole, follow=False)) or bool(
+            snapshot.newest_first(snapshot.changed_below(whole).tolist())
+        )
+
+
 def of_name(history: History, name: str, limit: int) -> list[TouchedDefinition]:
     """Return the newest commits that touched a definition of a name. Blocking. Raises NoHistoryError."""
     with history.snapshot() as snapshot:
