@@ -176,3 +176,32 @@ def test_lists_of_exports_may_have_comments_and_no_brackets() -> None:
     text = "def a(): ...\ndef b(): ...\n__all__ = 'a', 'c'\n__all__ += [  # (]\n    'b',\n]\n"
     found = references(text, "python")
     assert [(one.name, one.line) for one in found if one.name != "__all__"] == [("a", 3), ("b", 5)]
+
+
+SHADOWED = [
+    ("python", "def a(): ...\ndef f(a):\n return a()\n", set()),
+    ("python", "def a(): ...\ndef f():\n a = 1\n g(a)\n return x.a\n", {5}),
+    ("python", "def a(): ...\ndef f():\n for a in x: g(a)\n with y as a: pass\ndef h(): return a\n", {5}),
+    ("python", "def a(): ...\ndef f():\n global a\n a = g(a)\n", {3, 4}),
+    ("python", "def a(): ...\nb = a\na = g(a)\nclass C:\n a = a\n", {2, 3, 5}),
+    ("python", "from x import a\ndef f():\n a = a()\n", {3}),
+    ("python", "def f():\n def a(): ...\n a = g(a)\n return a\n", {3, 4}),
+    ("python", "def a(a=1):\n return a\n", set()),
+    ("javascript", "function a() {}\nfunction f() { const a = 1; return a }\nconst g = a => a\na()\n", {4}),
+    ("javascript", "get(x, function host() {\n const p = 1 })\nfunction f() {\n var host = this.host\n return host }\n",
+     set()),
+    ("typescript", "function a() {}\nfunction f(a: number) { return a }\nclass C { m({ a }) { return a } }\na()\n",
+     {4}),
+    ("javascript", "const a = require('./a')\nfunction f() { const a = require('./a'); return a() }\n", {2}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "text", "lines"), SHADOWED)
+def test_a_variable_of_a_function_is_no_reference(language: str, text: str, lines: set[int]) -> None:
+    found = [one for one in references(text, language) if one.name in ("a", "host") and one.qualifier != "this"]
+    assert {one.line for one in found if one.kind in (CALL, USE)} == lines
+
+
+def test_variables_are_not_imported_by_wildcards() -> None:
+    found = references("from x import *\ndef f(a, *b):\n c = d\n return a, b, c, e\n", "python")
+    assert {one.name for one in found if one.kind is USE} == {"d", "e"}

@@ -50,6 +50,8 @@ def references_in(
     captured = QueryCursor(_query(language, grammar)).captures(root)
     collector = _Collector(text, rules, defined, defined.keys() - members)
     collector.skip(captured.get("skip", ()))
+    bound = captured.get("bound", ())
+    collector.shadow(bound, {text[node.start_byte : node.end_byte] for node in captured.get("global", ())})
     collector.add(captured.get("inherit", ()), ReferenceKind.INHERIT)
     collector.add(captured.get("call", ()), ReferenceKind.CALL)
     called, used = _by_bracket(captured.get("maybe", ()), text)
@@ -60,7 +62,7 @@ def references_in(
     local = {text[node.start_byte : node.end_byte] for node in captured.get("local", ())} - (defined.keys() - members)
     collector.add_unless(captured.get("bare", ()), ReferenceKind.CALL, local)
     if rules.scope is Scope.FILE:
-        collector.add_known(captured.get("name", ()), ReferenceKind.USE, rules.of_wildcards)
+        collector.add_known(captured.get("name", ()), ReferenceKind.USE, bound)
     else:
         collector.add_unless(captured.get("name", ()), ReferenceKind.USE, local)
     collector.add_variables(captured.get("variable", ()))
@@ -95,14 +97,16 @@ class _Collector:
         """``plain`` are those of the names in ``defined`` that mean something without a receiver."""
         self._text = text
         self._rules = rules
+        self._defined = defined
         self._plain = plain
+        self._shadowed: dict[bytes, list[tuple[int, int]]] = {}
         self._variables: set[int] = set()  # offsets
         self._taken = {offset for offsets in defined.values() for offset in offsets}
         self._special = rules.keywords | rules.importing | rules.mixing_in
         self._marks = np.zeros(256, dtype=bool)
         self._marks[[mark[-1] for mark in rules.separators]] = True
         self._receiver = _receiver_pattern(rules.separators)
-        self._bound: set[bytes] = set()
+        self._imported: set[bytes] = set()
         self._spans: list[tuple[int, int]] = []  # of import statements
         self._imports: list[tuple[int, Import]] = []
         self._found: list[tuple[int, int, bytes]] = []  # offset, kind, name
@@ -110,6 +114,33 @@ class _Collector:
     def skip(self, nodes: Iterable[Node]) -> None:
         """Ignore these places from now on."""
         self._taken.update([node.start_byte for node in nodes])
+
+    def shadow(self, nodes: Iterable[Node], other: Set[bytes]) -> None:
+        """Ignore the names at ``nodes``, variables, in the functions that bind them, except the names in ``other``.
+
+        A name that the file does not define needs no care, nor one of which a function defines something itself.
+        """
+        for node in nodes:
+            name = self._text[node.start_byte : node.end_byte]
+            if name not in self._plain or name in other or node.start_byte in self._taken:
+                continue
+            function = _function_around(node)
+            if function is None:
+                continue
+            start, end = function.start_byte, function.end_byte
+            if not any(start < offset < end and offset != self._name_of(function) for offset in self._defined[name]):
+                self._shadowed.setdefault(name, []).append((start, end))
+
+    @staticmethod
+    def _name_of(function: Node) -> int:
+        """Return the offset of the name of a function, which is outside the scope of its variables; -1 without one."""
+        name = function.child_by_field_name("name")
+        return name.start_byte if name is not None else -1
+
+    def _is_shadowed(self, offset: int, name: bytes) -> bool:
+        if offset and self._marks[self._text[offset - 1]]:
+            return False  # a member
+        return any(start <= offset < end for start, end in self._shadowed[name])
 
     def add(self, nodes: Iterable[Node], kind: ReferenceKind) -> None:
         """Add names, or what their words stand for."""
@@ -126,18 +157,26 @@ class _Collector:
             else:
                 append((start, code, name))
 
-    def add_known(self, nodes: Iterable[Node], kind: ReferenceKind, of_wildcards: re.Pattern[bytes]) -> None:
+    def add_known(self, nodes: Iterable[Node], kind: ReferenceKind, bound: Iterable[Node]) -> None:
         """Add the names that the file defines or imports.
 
-        If it imports all names of a module, that may be any name that matches ``of_wildcards``.
+        If it imports all names of a module, that may be any name except variables, which are ``bound``.
         """
-        may_import = of_wildcards.match if b"*" in self._bound else None
-        text, taken, known, append = self._text, self._taken, self._bound.union(self._plain), self._found.append
+        if b"*" in self._imported:
+            variables = {self._text[node.start_byte : node.end_byte] for node in bound}
+            may_import = self._rules.of_wildcards.match
+            unknown = {
+                name
+                for name in {self._text[node.start_byte : node.end_byte] for node in nodes}
+                if name not in variables and may_import(name)
+            }
+            self._imported |= unknown
+        text, taken, known, append = self._text, self._taken, self._imported.union(self._plain), self._found.append
         code = int(kind)
         for node in nodes:
             start = node.start_byte
             name = text[start : node.end_byte]
-            if (name in known or (may_import is not None and may_import(name))) and start not in taken:
+            if name in known and start not in taken:
                 append((start, code, name))
 
     def add_unless(self, nodes: Iterable[Node], kind: ReferenceKind, excluded: Collection[bytes]) -> None:
@@ -165,7 +204,7 @@ class _Collector:
         word, pattern = self._rules.exports or (b"", _QUOTED)
         if not word or word not in self._text:
             return
-        known = None if b"*" in self._bound else self._bound.union(self._plain)
+        known = None if b"*" in self._imported else self._imported.union(self._plain)
         for statement in pattern.finditer(self._text):
             for match in _QUOTED.finditer(statement[1]):
                 if known is None or match[1] in known:
@@ -191,7 +230,7 @@ class _Collector:
             for one in self._rules.read_imports(source):
                 offset = start + len(source[: one.offset].encode())
                 self._imports.append((offset, one))
-                self._bound.update(name.encode() for name in _bound_by(one))
+                self._imported.update(name.encode() for name in _bound_by(one))
 
     def columns(self) -> Columns:
         """Return everything, sorted by line."""
@@ -226,7 +265,10 @@ class _Collector:
         )
 
     def _outside_imports(self) -> list[tuple[int, int, bytes]]:
-        """Return what was found, without names inside import statements."""
+        """Return what was found, without names inside import statements and names of variables."""
+        if self._shadowed:
+            names = self._shadowed.keys() - self._imported
+            self._found = [one for one in self._found if one[2] not in names or not self._is_shadowed(one[0], one[2])]
         if not self._spans or not self._found:
             return self._found
         self._spans.sort()
@@ -253,6 +295,23 @@ class _Collector:
                 for offset, qualifier in zip(offsets, found, strict=True)
             ]
         return found
+
+
+_FUNCTIONS = frozenset({
+    "arrow_function", "function_declaration", "function_definition", "function_expression", "generator_function",
+    "generator_function_declaration", "lambda", "method_definition",
+})  # fmt: skip
+_TYPES = frozenset({"class_body", "class_definition"})
+
+
+def _function_around(node: Node) -> Node | None:
+    """Return the function that binds a variable; None for one of a module or a class."""
+    above = node.parent
+    while above is not None and above.type not in _FUNCTIONS:
+        if above.type in _TYPES:
+            return None
+        above = above.parent
+    return above
 
 
 def _around(node: Node, kinds: Sequence[str]) -> Node | None:

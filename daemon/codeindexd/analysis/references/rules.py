@@ -7,7 +7,10 @@ The captures of a query say what a name is:
 - ``@inherit``: a base class, an interface or a mixin.
 - ``@name``: any other name; it is kept if it may mean a definition (see :class:`Scope`).
 - ``@variable``: a variable of the receiver, such as ``@name`` of Ruby.
-- ``@local``: a variable or parameter. ``@skip``: no reference, such as the label of an argument.
+- ``@bound``: a variable or parameter; within the function that binds it, the name means nothing else.
+- ``@global``: a name that a function does not bind, although it assigns to it.
+- ``@local``: a variable or parameter of a language in which one stands for all of this name in the file.
+- ``@skip``: no reference, such as the label of an argument.
 - ``@import``: a statement that :mod:`.imports` reads. ``@_...``: only for a condition of the query. Conditions are
   slow, so words that import or mix in by a call are in tables instead.
 """
@@ -72,6 +75,15 @@ _PYTHON = ReferenceRules(
       (identifier) @inherit (attribute attribute: (identifier) @inherit)
       (subscript value: [(identifier) @inherit (attribute attribute: (identifier) @inherit)])]))
     (keyword_argument name: (identifier) @skip)
+    (parameters [
+      (identifier) @bound (default_parameter name: (identifier) @bound) (typed_parameter . (identifier) @bound)
+      (typed_default_parameter name: (identifier) @bound) (list_splat_pattern (identifier) @bound)
+      (dictionary_splat_pattern (identifier) @bound)])
+    (lambda_parameters (identifier) @bound)
+    (assignment left: [(identifier) @bound (pattern_list (identifier) @bound) (tuple_pattern (identifier) @bound)])
+    (for_statement left: [(identifier) @bound (pattern_list (identifier) @bound)])
+    (as_pattern_target (identifier) @bound)
+    (global_statement (identifier) @global)
     (decorator (attribute object: (identifier) @use))
     (class_definition body: (block (expression_statement (assignment right: [
       (identifier) @use (call arguments: (argument_list (identifier) @use))]))))
@@ -92,6 +104,10 @@ _JAVASCRIPT_QUERY: Final = """
     (member_expression property: [(property_identifier) (private_property_identifier)] @use)
     (call_expression function: (member_expression property: (private_property_identifier) @call))
     [(import_statement) (export_statement source: (string))] @import
+    (variable_declarator name: (identifier) @bound)
+    (shorthand_property_identifier_pattern) @bound
+    (arrow_function parameter: (identifier) @bound)
+    (catch_clause parameter: (identifier) @bound)
     [(identifier) (shorthand_property_identifier)] @name
 """
 _JSX: Final = """
@@ -101,6 +117,8 @@ _JSX: Final = """
 _JAVASCRIPT = ReferenceRules(
     _JAVASCRIPT_QUERY
     + _JSX
+    + "(formal_parameters [(identifier) @bound (assignment_pattern left: (identifier) @bound)"
+    + " (rest_pattern (identifier) @bound)])"
     + "(class_heritage [(identifier) @inherit (member_expression property: (property_identifier) @inherit)])",
     Scope.FILE,
     imports.javascript,
@@ -115,6 +133,7 @@ _TYPESCRIPT_QUERY: Final = (
     (extends_type_clause type: [(type_identifier) @inherit (generic_type name: (type_identifier) @inherit)])
     (type_identifier) @use
     (type_parameter name: (type_identifier) @skip)
+    [(required_parameter pattern: (identifier) @bound) (optional_parameter pattern: (identifier) @bound)]
 """
 )
 _TYPESCRIPT = ReferenceRules(
@@ -564,7 +583,7 @@ _SQL = ReferenceRules(
     separators=(b".",),
 )
 
-REFERENCES_VERSION: Final = 5
+REFERENCES_VERSION: Final = 6
 """Part of every fingerprint; increase it when the same bytes give other references."""
 
 RULES: Final[Mapping[str, ReferenceRules]] = {
