@@ -193,3 +193,12 @@ def test_a_run_of_accents_is_normalised_in_linear_time() -> None:
     started = time.process_time()
     Tokenizer().tokenize("a" + "\u0301\u0323" * 60_000)
     assert time.process_time() - started < 5  # in one piece: ten seconds, and four times that for twice as many
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "getUserById2 parses users, parsing a user_name", "\u00dcber die Gr\u00f6\u00dfen", "\u4e2d\u6587 a.b-c"],
+)
+def test_distinct_stems_are_those_of_the_words(text: str) -> None:
+    tokenizer = Tokenizer()
+    assert tokenizer.distinct_stems(text) == set(tokenizer.stems(tokenizer.words(text)))

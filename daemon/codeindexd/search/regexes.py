@@ -63,20 +63,20 @@ class LineRegex:
         """
         found: list[bool] = []
         for start in range(0, len(texts), _TOGETHER):
-            some = [_as_searched(text) for text in texts[start : start + _TOGETHER]]
-            if len(some) > 1 and self._matches_none_of(some):
+            some = texts[start : start + _TOGETHER]
+            if len(some) > 1 and self._matches_nothing_in("\n".join(some)):
                 found += [False] * len(some)
             else:
-                found += [self._matches(data) for data in some]
+                found += [self._matches(_as_searched(text)) for text in some]
         return found
 
-    def _matches_none_of(self, texts: Sequence[bytes]) -> bool:
-        """Return True if a single search shows that the regex matches none of ``texts``."""
+    def _matches_nothing_in(self, text: str) -> bool:
+        """Return True if a single search shows that the regex matches no line of ``text``."""
         if self.has_text_anchor:
             return False
-        joined = b"\n".join(texts)
-        compiled, steps = self._chosen_for(joined)
-        return steps <= _MAX_STEPS and self.budget.left_s > 0 and not self._timed(compiled, joined)
+        data = _as_searched(text)
+        compiled, steps = self._chosen_for(data)
+        return steps <= _MAX_STEPS and self.budget.left_s > 0 and not self._timed(compiled, data)
 
     def _matches(self, text: bytes) -> bool:
         compiled, steps = self._chosen_for(text)

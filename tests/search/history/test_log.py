@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -146,6 +147,28 @@ def test_filters_restrict_and_need_no_words(ask: Ask) -> None:
     assert ask("since:2023-11-20") == []
     assert len(ask("until:2023-11-20")) == 6
     assert ask("sessions author:nobody") == []
+
+
+def test_path_filters_are_those_of_a_search(tmp_path: Path, searcher: CommitSearcher) -> None:
+    repo = GitRepositoryForTests(tmp_path / "code")
+    decomposed = unicodedata.normalize("NFD", "docs/f\u00fcr.md")  # as macOS writes names
+    for path in ("web/a.py", "web.py", "web-old/a.py", "web0/a.py", "lib/web/b.py", decomposed):
+        repo.commit(f"Add {path}", {path: "x = 1\n"})
+    store = HistoryStore.open_or_rebuild(tmp_path / "store", fingerprint="f", dimensions=256)
+    snapshot = read_into(store, repo)
+
+    def found(query: str) -> set[str]:
+        answer = searcher.log(snapshot, parse_commit_query(query, now=NOW), 10)
+        return {hit.commit.subject.removeprefix("Add ") for hit in answer.hits}
+
+    assert found("path:web/**") == {"web/a.py"}
+    assert found("path:/web") == {"web/a.py"}
+    assert found("path:web/a.py") == {"web/a.py"}
+    assert found("path:web") == {"web/a.py", "lib/web/b.py"}
+    assert found("path:web*/**") == {"web/a.py", "web-old/a.py", "web0/a.py"}
+    assert found("path:docs/f\u00fcr.md") == {decomposed}
+    assert found("-path:**/*.py") == {decomposed}
+    store.close()
 
 
 def test_phrases_and_regexes_match_letter_by_letter(ask: Ask) -> None:

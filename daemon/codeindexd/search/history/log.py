@@ -21,7 +21,7 @@ from codeindexd.search.history.query import CommitQuery
 from codeindexd.search.prepared_query import stems_of
 from codeindexd.search.ranking import normalise
 from codeindexd.search.regexes import LineRegex
-from codeindexd.storage.catalog.path_globs import compile_glob
+from codeindexd.storage.catalog.path_globs import common_directory, path_filter
 from codeindexd.storage.dense.arithmetic import best
 from codeindexd.storage.history import HistorySnapshot
 from codeindexd.storage.history.snapshot import CONTEXT_FIELD, MESSAGE_FIELD
@@ -211,9 +211,9 @@ class CommitSearcher:
         for number, when in zip(candidates, snapshot.times(candidates).tolist(), strict=True):
             message = messages.get(number, "")
             first = message.split("\n", 1)[0]
-            found = set(stems_of(self._tokenizer.words(first)))
+            found = self._tokenizer.distinct_stems(first)
             scores[number] += _SUBJECT * sum(weights[stem] for stem in wanted & found) / total
-            found.update(stems_of(self._tokenizer.words(message[len(first) : _MOST_COMPARED_CHARS])))
+            found |= self._tokenizer.distinct_stems(message[len(first) : _MOST_COMPARED_CHARS])
             scores[number] += _MESSAGE * sum(weights[stem] for stem in wanted & found) / total
             scores[number] += _RECENCY * 2.0 ** -(max(0.0, now - when) / (3 * _YEAR_S))
             if first.startswith(("Merge ", "Merged ")) and "\n" not in message.strip():
@@ -322,15 +322,10 @@ def _folded(text: str) -> str:
 
 def _changing(snapshot: HistorySnapshot, globs: Sequence[str]) -> Numbers:
     """Return the commits that changed a path that one of ``globs`` matches; globs are relative to the root."""
-    patterns = [compile_glob(glob) for glob in globs]
+    passes = path_filter(globs, ())
     prefix = snapshot.view.prefix
-    paths = []
-    for number, path in snapshot.all_paths():
-        if path.startswith(prefix):
-            text = path[len(prefix) :].decode("utf-8", "replace")
-            if any(pattern.match(text) for pattern in patterns):
-                paths.append(number)
-    return snapshot.changed_paths(paths)
+    found = snapshot.paths_below(prefix + common_directory(globs))
+    return snapshot.changed_paths([number for number, path in found if passes(path[len(prefix) :])])
 
 
 def _saying(snapshot: HistorySnapshot, query: CommitQuery, numbers: Numbers) -> Numbers:

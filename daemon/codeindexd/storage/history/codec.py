@@ -56,7 +56,10 @@ def pack_message(text: str) -> bytes:
 def unpack_message(data: bytes) -> str:
     """Return a packed message. Raises zlib.error, UnicodeError for damaged data."""
     decompressor = zlib.decompressobj(-15, zdict=_WORDS)
-    return (decompressor.decompress(data) + decompressor.flush()).decode("utf-8", "surrogatepass")
+    text = decompressor.decompress(data)
+    if not decompressor.eof:
+        text += decompressor.flush()
+    return text.decode("utf-8", "surrogatepass")
 
 
 @dataclass(frozen=True, slots=True)

@@ -428,9 +428,15 @@ class HistorySnapshot:
         )
         return np.unique(np.array([number for (number,) in rows], dtype=np.int64))
 
-    def all_paths(self) -> list[tuple[int, bytes]]:
-        """Return every path that was ever changed, with its id."""
-        return self._reader.rows("SELECT id, path FROM paths")
+    def paths_below(self, directory: bytes) -> list[tuple[int, bytes]]:
+        """Return every path at or below ``directory`` (b"" for the top) that was ever changed, with its id."""
+        directory = directory.rstrip(b"/")
+        if not directory:
+            return self._reader.rows("SELECT id, path FROM paths")
+        return self._reader.rows(
+            "SELECT id, path FROM paths WHERE path = ? OR (path > ? AND path < ?)",
+            (directory, directory + b"/", directory + b"0"),  # "0" follows "/"
+        )
 
     def last_changes(self, paths: Sequence[bytes]) -> dict[bytes, int]:
         """Return the newest commit that changed each path, renames included; paths without one are missing."""
