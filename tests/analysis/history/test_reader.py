@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from codeindexd.analysis.history.changes import changes_of
 from codeindexd.analysis.history.location import locate
 from codeindexd.analysis.history.reader import read_commit
 from codeindexd.analysis.history.record import Change, ChangeKind, Commit
@@ -315,6 +316,26 @@ def made(repo: GitRepositoryForTests, header: bytes, message: bytes = b"made\n")
     return bytes.fromhex(
         repo.git("hash-object", "-t", "commit", "-w", "--literally", "--stdin", data=data).decode().strip()
     )
+
+
+def test_renames_are_found_before_a_list_of_changes_is_cut(repo: GitRepositoryForTests) -> None:
+    """A directory with very many files is at two places in the list, sorted by path."""
+    stream = [b"blob\nmark :1\ndata 0\n\n"]
+    for number, action in ((2, b"M 100644 :1 old/%d/same\nM 100644 :1 old/%d/file%d\n"), (3, b"R old new\n")):
+        stream.append(
+            b"commit refs/heads/main\nmark :%d\ncommitter A <a@x> %d +0000\ndata 1\nc\n"
+            % (number, 1_700_000_000 + number)
+        )
+        if number == 2:
+            stream += [action % (place, place, place) for place in range(6000)]
+        else:
+            stream += [b"from :2\n", action]
+    repo.git("fast-import", "--quiet", "--force", data=b"".join(stream))
+    changes, left_out = changes_of(opened(repo.path), opened(repo.path).commit(repo.head()))
+    assert (len(changes), left_out) == (10_000, 2000)
+    assert {change.kind for change in changes} == {ChangeKind.RENAMED}
+    for change in changes[:50]:
+        assert change.old_path == change.path.replace(b"new/", b"old/") or change.path.endswith(b"/same")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32-le", "cp037", "unicode_escape", "punycode", "../x", "hex", ""])

@@ -6,8 +6,8 @@ subtrees are never read: 0.5 ms.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 
 import pygit2
@@ -24,6 +24,7 @@ MAX_CHANGES = 10_000
 MAX_DIFF_BYTES = 2 << 20
 """Lines of larger files are not counted, and no definitions are looked for in them."""
 
+_MOST_COMPARED = 200_000  # changed paths of a commit among which renames are looked for; about 50 MB
 _CHECKED_FOR_NUL = 8000  # bytes at the beginning of a file, as git does
 _HALF = 30_000  # of git's maximum similarity score, 60,000
 _MAX_SCORE = 60_000
@@ -71,15 +72,18 @@ def changes_of(repository: GitRepository, commit: RawCommit) -> tuple[list[TreeC
 def compare_trees(repository: GitRepository, old: bytes, new: bytes) -> tuple[list[TreeChange], int]:
     """Return the changes from the tree ``old`` to ``new`` (b"" for an empty one), and the number of those left out."""
     found: list[TreeChange] = []
-    _compare(repository, old, new, b"", found)
+    left_out = _compare(repository, old, new, b"", found)
     found.sort(key=lambda change: change.path)
-    left_out = max(0, len(found) - MAX_CHANGES)
-    return _with_renames(repository, found[:MAX_CHANGES]), left_out
+    found = _with_renames(repository, found)  # before the list is cut: a renamed directory is at two places in it
+    left_out += max(0, len(found) - MAX_CHANGES)
+    return found[:MAX_CHANGES], left_out
 
 
-def _compare(repository: GitRepository, old: bytes, new: bytes, prefix: bytes, found: list[TreeChange]) -> None:
+def _compare(repository: GitRepository, old: bytes, new: bytes, prefix: bytes, found: list[TreeChange]) -> int:
+    """Add the changes from one tree to another to ``found`` while there is room; return how many are left out."""
     if old == new:
-        return
+        return 0
+    left_out = 0
     entries_before = repository.tree(old) if old else frozenset()
     entries_after = repository.tree(new) if new else frozenset()
     before = {name: (mode, object_id) for mode, name, object_id in entries_before - entries_after}
@@ -90,11 +94,17 @@ def _compare(repository: GitRepository, old: bytes, new: bytes, prefix: bytes, f
         new_mode, new_id = after.get(name, (b"", b""))
         was_tree, is_tree = old_mode == DIRECTORY, new_mode == DIRECTORY
         if was_tree or is_tree:
-            _compare(repository, old_id if was_tree else b"", new_id if is_tree else b"", path + b"/", found)
+            below = old_id if was_tree else b"", new_id if is_tree else b""
+            left_out += _compare(repository, *below, path + b"/", found)
             old_mode, old_id = (b"", b"") if was_tree else (old_mode, old_id)
             new_mode, new_id = (b"", b"") if is_tree else (new_mode, new_id)
-        if old_mode or new_mode:
+        if not old_mode and not new_mode:
+            continue
+        if len(found) < _MOST_COMPARED:
             found.append(TreeChange(path, _kind(old_mode, new_mode), old_mode, old_id, new_mode, new_id))
+        else:
+            left_out += 1
+    return left_out
 
 
 def _kind(old_mode: bytes, new_mode: bytes) -> ChangeKind:
@@ -138,17 +148,32 @@ def _with_renames(repository: GitRepository, changes: list[TreeChange]) -> list[
 
 def _exact_renames(deleted: Sequence[TreeChange], added: Sequence[TreeChange]) -> dict[bytes, TreeChange]:
     """Return the deleted file with the same content for added paths; the same name is preferred, each used once."""
-    by_id: dict[bytes, list[TreeChange]] = {}
+    same_content: defaultdict[tuple[bytes, bytes], deque[TreeChange]] = defaultdict(deque)
+    same_name: defaultdict[tuple[bytes, bytes, bytes], deque[TreeChange]] = defaultdict(deque)
     for change in deleted:
-        by_id.setdefault(change.old_id, []).append(change)
+        key = change.old_id, _type(change.old_mode)
+        same_content[key].append(change)
+        same_name[*key, _name(change.path)].append(change)
     pairs: dict[bytes, TreeChange] = {}
+    used: set[bytes] = set()
     for change in added:
-        candidates = [old for old in by_id.get(change.new_id, []) if _type(old.old_mode) == _type(change.new_mode)]
-        if candidates:
-            best = next((old for old in candidates if _name(old.path) == _name(change.path)), candidates[0])
-            by_id[change.new_id].remove(best)
+        key = change.new_id, _type(change.new_mode)
+        best = _next_unused(same_name.get((*key, _name(change.path))), used) or _next_unused(
+            same_content.get(key), used
+        )
+        if best is not None:
+            used.add(best.path)
             pairs[change.path] = best
     return pairs
+
+
+def _next_unused(candidates: deque[TreeChange] | None, used: Set[bytes]) -> TreeChange | None:
+    """Take the next of ``candidates`` whose path is not used yet; None if there is none."""
+    while candidates:
+        found = candidates.popleft()
+        if found.path not in used:
+            return found
+    return None
 
 
 def _similar_renames(
@@ -270,17 +295,13 @@ def quick_hunks(old: bytes, new: bytes) -> list[Hunk]:
         lines = text.count(b"\n") + (not text.endswith(b"\n")) if text else 0
         return [Hunk(1, lines, 0, 0) if old else Hunk(0, 0, 1, lines)] if lines else []
     head, tail = common_ends(old, new).in_whole_lines(old, new)
-    removed = _lines(old[head : len(old) - tail])
-    added = _lines(new[head : len(new) - tail])
-    if not set(removed).isdisjoint(added):
+    *removed, cut_removed = old[head : len(old) - tail].split(b"\n")  # a last line without line end is another one
+    *added, cut_added = new[head : len(new) - tail].split(b"\n")
+    if not set(removed).isdisjoint(added) or (cut_removed and cut_removed == cut_added):
         return hunks_between(old, new)
     before = old.count(b"\n", 0, head)
-    return [Hunk(before + bool(removed), len(removed), before + bool(added), len(added))]
-
-
-def _lines(text: bytes) -> list[bytes]:
-    lines = text.split(b"\n")
-    return [line + b"\n" for line in lines[:-1]] + lines[-1:] * bool(lines[-1])
+    old_lines, new_lines = len(removed) + bool(cut_removed), len(added) + bool(cut_added)
+    return [Hunk(before + bool(old_lines), old_lines, before + bool(new_lines), new_lines)]
 
 
 def counted(hunks: Iterable[Hunk]) -> tuple[int, int]:
