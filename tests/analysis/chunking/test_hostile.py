@@ -25,6 +25,8 @@ _KNOWN = (
     ("markdown", b"a" + b"\xcc\x81\xcc\xa3" * 20_000),
     ("html", b"<a " * 20_000),
     ("python", b"(" * 900 + b")" * 900),
+    ("python", b"def a(a): return a\n" * 20_000),
+    ("javascript", b"function a(a) { return a }\n" * 20_000),
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from codeindexd.analysis.chunking import analyse
@@ -205,3 +207,26 @@ def test_a_variable_of_a_function_is_no_reference(language: str, text: str, line
 def test_variables_are_not_imported_by_wildcards() -> None:
     found = references("from x import *\ndef f(a, *b):\n c = d\n return a, b, c, e\n", "python")
     assert {one.name for one in found if one.kind is USE} == {"d", "e"}
+
+
+def test_many_variables_of_one_name_take_no_disproportionate_time() -> None:
+    text = "def a(a): return a\n"
+    few, many = (_steps(text * count) for count in (500, 4_000))
+    assert many < 16 * few  # eight times the text; comparing each with each would take 64 times
+
+
+def _steps(text: str) -> int:
+    """Return the number of function calls that finding the references in a text takes."""
+    count = 0
+
+    def called(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(called)
+    try:
+        references(text, "python")
+    finally:
+        sys.setprofile(before)
+    return count

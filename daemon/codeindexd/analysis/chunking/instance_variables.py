@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from tree_sitter import Node
 
 from codeindexd.analysis.chunking.lines import Lines
-from codeindexd.analysis.chunking.outline import FoundDefinition
+from codeindexd.analysis.chunking.outline import MAX_DEFINITIONS, FoundDefinition
 from codeindexd.analysis.chunking.rules import MAX_NAME, METHOD_OWNERS, child_of_type, source, types
 
 _FUNCTIONS: Final = frozenset({"function", "method"})
@@ -148,7 +148,8 @@ def instance_variables(
                 declared.add(key)
                 continue
         assigned[key] = _Assignment(name, at, statement, is_first)
-    return out + [_field(owner, one, lines) for (owner, name), one in assigned.items() if (owner, name) not in declared]
+    out += [_field(owner, one, lines) for (owner, name), one in assigned.items() if (owner, name) not in declared]
+    return out[: max(0, MAX_DEFINITIONS - len(found))]
 
 
 def _owners(found: Sequence[FoundDefinition], language: str) -> _Owners | _LuaOwners | _ScriptOwners:

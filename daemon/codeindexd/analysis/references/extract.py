@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 
 import numpy as np
@@ -13,6 +14,7 @@ from tree_sitter import Language, Node, Query, QueryCursor
 from codeindexd.analysis.references.codec import NO_REFERENCES, Columns
 from codeindexd.analysis.references.imports import Import
 from codeindexd.analysis.references.rules import RULES, ReferenceRules, Scope
+from codeindexd.analysis.references.scopes import Ranges, Scopes
 from codeindexd.types import ReferenceKind
 
 MAX_REFERENCES = 50_000  # of one file; only generated files have more
@@ -51,7 +53,11 @@ def references_in(
     collector = _Collector(text, rules, defined, defined.keys() - members)
     collector.skip(captured.get("skip", ()))
     bound = captured.get("bound", ())
-    collector.shadow(bound, {text[node.start_byte : node.end_byte] for node in captured.get("global", ())})
+    collector.shadow(
+        bound,
+        {text[node.start_byte : node.end_byte] for node in captured.get("global", ())},
+        captured.get("scope", ()),
+    )
     collector.add(captured.get("inherit", ()), ReferenceKind.INHERIT)
     collector.add(captured.get("call", ()), ReferenceKind.CALL)
     called, used = _by_bracket(captured.get("maybe", ()), text)
@@ -99,7 +105,7 @@ class _Collector:
         self._rules = rules
         self._defined = defined
         self._plain = plain
-        self._shadowed: dict[bytes, list[tuple[int, int]]] = {}
+        self._shadowed: dict[bytes, Ranges] = {}
         self._variables: set[int] = set()  # offsets
         self._taken = {offset for offsets in defined.values() for offset in offsets}
         self._special = rules.keywords | rules.importing | rules.mixing_in
@@ -115,32 +121,35 @@ class _Collector:
         """Ignore these places from now on."""
         self._taken.update([node.start_byte for node in nodes])
 
-    def shadow(self, nodes: Iterable[Node], other: Set[bytes]) -> None:
+    def shadow(self, nodes: Iterable[Node], other: Set[bytes], scopes: Iterable[Node]) -> None:
         """Ignore the names at ``nodes``, variables, in the functions that bind them, except the names in ``other``.
 
-        A name that the file does not define needs no care, nor one of which a function defines something itself.
+        A name that the file does not define needs no care, nor one of which the function defines something itself.
         """
+        bound: dict[bytes, list[int]] = {}
         for node in nodes:
             name = self._text[node.start_byte : node.end_byte]
-            if name not in self._plain or name in other or node.start_byte in self._taken:
-                continue
-            function = _function_around(node)
-            if function is None:
-                continue
-            start, end = function.start_byte, function.end_byte
-            if not any(start < offset < end and offset != self._name_of(function) for offset in self._defined[name]):
-                self._shadowed.setdefault(name, []).append((start, end))
-
-    @staticmethod
-    def _name_of(function: Node) -> int:
-        """Return the offset of the name of a function, which is outside the scope of its variables; -1 without one."""
-        name = function.child_by_field_name("name")
-        return name.start_byte if name is not None else -1
+            if name in self._plain and name not in other and node.start_byte not in self._taken:
+                bound.setdefault(name, []).append(node.start_byte)
+        if not bound:
+            return
+        functions = Scopes(scopes)
+        for name, offsets in bound.items():
+            defined = sorted(self._defined[name])
+            names = set(defined)
+            found = {scope for offset in offsets if (scope := functions.around(offset)) is not None}
+            hidden = sorted(
+                (scope.start, scope.end)
+                for scope in found
+                if bisect_left(defined, scope.end) - bisect_left(defined, scope.start) == (scope.name in names)
+            )
+            if hidden:
+                self._shadowed[name] = Ranges(hidden)
 
     def _is_shadowed(self, offset: int, name: bytes) -> bool:
         if offset and self._marks[self._text[offset - 1]]:
             return False  # a member
-        return any(start <= offset < end for start, end in self._shadowed[name])
+        return self._shadowed[name].has(offset)
 
     def add(self, nodes: Iterable[Node], kind: ReferenceKind) -> None:
         """Add names, or what their words stand for."""
@@ -295,23 +304,6 @@ class _Collector:
                 for offset, qualifier in zip(offsets, found, strict=True)
             ]
         return found
-
-
-_FUNCTIONS = frozenset({
-    "arrow_function", "function_declaration", "function_definition", "function_expression", "generator_function",
-    "generator_function_declaration", "lambda", "method_definition",
-})  # fmt: skip
-_TYPES = frozenset({"class_body", "class_definition"})
-
-
-def _function_around(node: Node) -> Node | None:
-    """Return the function that binds a variable; None for one of a module or a class."""
-    above = node.parent
-    while above is not None and above.type not in _FUNCTIONS:
-        if above.type in _TYPES:
-            return None
-        above = above.parent
-    return above
 
 
 def _around(node: Node, kinds: Sequence[str]) -> Node | None:

@@ -7,7 +7,8 @@ The captures of a query say what a name is:
 - ``@inherit``: a base class, an interface or a mixin.
 - ``@name``: any other name; it is kept if it may mean a definition (see :class:`Scope`).
 - ``@variable``: a variable of the receiver, such as ``@name`` of Ruby.
-- ``@bound``: a variable or parameter; within the function that binds it, the name means nothing else.
+- ``@bound``: a variable or parameter; within the function that binds it, the name means nothing else. ``@scope``: a
+  function, or a class, whose variables are no variables of the function around it.
 - ``@global``: a name that a function does not bind, although it assigns to it.
 - ``@local``: a variable or parameter of a language in which one stands for all of this name in the file.
 - ``@skip``: no reference, such as the label of an argument.
@@ -84,6 +85,7 @@ _PYTHON = ReferenceRules(
     (for_statement left: [(identifier) @bound (pattern_list (identifier) @bound)])
     (as_pattern_target (identifier) @bound)
     (global_statement (identifier) @global)
+    [(function_definition) (lambda) (class_definition)] @scope
     (decorator (attribute object: (identifier) @use))
     (class_definition body: (block (expression_statement (assignment right: [
       (identifier) @use (call arguments: (argument_list (identifier) @use))]))))
@@ -108,6 +110,8 @@ _JAVASCRIPT_QUERY: Final = """
     (shorthand_property_identifier_pattern) @bound
     (arrow_function parameter: (identifier) @bound)
     (catch_clause parameter: (identifier) @bound)
+    [(function_declaration) (function_expression) (arrow_function) (method_definition) (generator_function)
+     (generator_function_declaration) (class_body)] @scope
     [(identifier) (shorthand_property_identifier)] @name
 """
 _JSX: Final = """
