@@ -32,6 +32,9 @@ from codeindexd.search.searchable_root import PinnedRoot
 from codeindexd.types import Outcome, Reference, ReferenceKind
 
 MOST_CHUNKS: Final = 20_000  # that are looked at for a name
+_UNNAMED: Final = "default"
+"""The name of what a module of JavaScript exports without one: importers choose another."""
+
 _MOST_EXPORTERS: Final = 20  # that give a name another one
 _MOST_CANDIDATES: Final = 2_000  # files that define a name
 
@@ -246,7 +249,8 @@ class CodeGraph:
 
     def _resolve_all(self, name: str, least: Confidence) -> Iterator[_ResolvedReference]:
         candidates = self.named(name)
-        for file in self.files_with(name):
+        files = self.files_with(name)
+        for file in files:
             known: dict[tuple[str, str, ReferenceKind, int], Resolved] = {}
             for reference in self._references(file, name):
                 within = file.enclosing(reference.line)
@@ -256,17 +260,19 @@ class CodeGraph:
                     known[key] = [(target, confidence) for target, confidence in resolved if confidence >= least]
                 if known[key]:
                     yield _ResolvedReference(file, reference, known[key], within)
-        yield from self._exported(name, candidates, least)
-
-    def _exported(self, name: str, candidates: Sequence[Target], least: Confidence) -> Iterator[_ResolvedReference]:
-        """Yield references by the names that modules give to ``name`` when they export it."""
         exporters = [
             (file, alias)
-            for file in self.files_with(name)
-            if is_exporting(file)
+            for file in files
+            if candidates and is_exporting(file)
             for alias in file.aliases_of(name)
-            if alias != name
+            if alias not in (name, _UNNAMED)
         ]
+        yield from self._exported(exporters, candidates, least)
+
+    def _exported(
+        self, exporters: Sequence[tuple[CodeFile, str]], candidates: Sequence[Target], least: Confidence
+    ) -> Iterator[_ResolvedReference]:
+        """Yield references by the names that modules give to ``candidates`` when they export them."""
         for exporter, alias in exporters[:_MOST_EXPORTERS]:
             for file in self.files_with(alias):
                 for reference in file.references.named(alias):
