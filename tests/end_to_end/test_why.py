@@ -189,6 +189,19 @@ def test_a_file_in_a_submodule(daemon: RealDaemon, indexed: TestRepository, tmp_
     assert found["error"]["hint"].endswith(f"codeindex add {indexed.top / 'library'}")
 
 
+def test_a_submodule_as_such(daemon: RealDaemon, indexed: TestRepository, tmp_path: Path) -> None:
+    """Which commit of it is checked out is recorded by the repository around it."""
+    library = TestRepository(tmp_path / "library")
+    library.commit({"part.py": "one\n"}, "Begin the library")
+    indexed.git("submodule", "--quiet", "add", str(library.top), "library")
+    indexed.commit({"src/session.py": CODE.format(5, 6)}, "Use the library")
+    daemon.call("sync", path=str(indexed.top))
+    code, found = run(daemon, indexed.top, "history", "library")
+    assert (code, [one["subject"] for one in found["commits"]]) == (0, ["Use the library"])
+    code, found = run(daemon, indexed.top, "together", "library")
+    assert (code, {one["path"] for one in found["files"]}) == (0, {".gitmodules", "src/session.py"})
+
+
 def test_a_file_with_credentials_is_never_read(daemon: RealDaemon, repository: TestRepository) -> None:
     repository.commit({".env": "PASSWORD=something\n"})
     daemon.call("roots.add", path=str(repository.top), wait=True)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
@@ -269,10 +270,15 @@ def _earlier(
 
 
 def _check_repository(root: Root, path: bytes) -> None:
-    """Raise NoHistoryError if a path is in another repository than its root, such as a submodule. Blocking."""
+    """Raise NoHistoryError if a path is in another repository than its root, such as a submodule. Blocking.
+
+    The submodule itself is not: which commit of it is checked out is recorded in the repository around it.
+    """
     place = root.spec.path / os.fsdecode(path)
     own, around = locate(place if place.is_dir() else place.parent), locate(root.spec.path)
     if own.git_dir != around.git_dir:
+        if own.top == Path(os.path.realpath(place)) and changes.is_known_path(root.history, path):
+            return
         raise NoHistoryError(
             f"{place} is in a repository of its own, {own.top or own.git_dir}",
             hint=f"index it, to search its history: codeindex add {shlex.quote(str(own.top or own.git_dir))}",
