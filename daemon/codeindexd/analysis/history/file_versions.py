@@ -14,7 +14,7 @@ from codeindexd.analysis.history.repository import DIRECTORY, GitRepository, Tre
 from codeindexd.analysis.history.skipping import Skips
 from codeindexd.errors import FailedError
 
-_MOST_CACHED = 50_000  # about 15 MB
+_MOST_CACHED = 50_000  # of each kind: 10 to 20 MB
 _MOST_DIFFS = 10_000  # about 10 MB: few commits change many places of a file
 
 
