@@ -119,6 +119,13 @@ def test_lines_that_do_not_exist(repository: TestRepository, content: bytes | No
         ask(repository, "a.py", first=line, last=line)
 
 
+def test_the_text_of_lines_up_to_the_end(repository: TestRepository) -> None:
+    repository.commit({"a.py": numbered(3), "b.py": numbered(300)})
+    assert ask(repository, "a.py", first=2, last=10**9).text == ["line number 2", "line number 3"]
+    assert len(ask(repository, "b.py", first=101, last=10**9).text) == 200
+    assert ask(repository, "b.py", first=100, last=10**9).text == []
+
+
 def test_what_is_no_file(repository: TestRepository) -> None:
     repository.commit({"a.py": "x\n", "src/b.py": "x\n"})
     (repository.top / "link.py").symlink_to("a.py")

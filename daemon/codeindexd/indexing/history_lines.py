@@ -114,12 +114,10 @@ def _earlier(
 
 def _text(question: LineQuestion, data: bytes, *, mask_secrets: bool) -> list[str]:
     first, last = question.first, max(question.first, question.last)
-    if not first or last - first >= MOST_TEXT_LINES:
+    lines = lines_of(secrets.mask(data) if mask_secrets else data)[first - 1 : last] if first else []
+    if len(lines) > MOST_TEXT_LINES:
         return []
-    text = secrets.mask(data) if mask_secrets else data
-    return [
-        line.decode("utf-8", "replace").rstrip("\r\n")[:_MOST_LINE_CHARS] for line in lines_of(text)[first - 1 : last]
-    ]
+    return [line.decode("utf-8", "replace").rstrip("\r\n")[:_MOST_LINE_CHARS] for line in lines]
 
 
 def _content(question: LineQuestion) -> bytes:
