@@ -132,9 +132,17 @@ def test_common_bytes() -> None:
     for _ in range(500):
         old = bytes(chance.choices(b"ab", weights=(20, 1), k=chance.randrange(60)))
         new = bytes(chance.choices(b"ab", weights=(20, 1), k=chance.randrange(60)))
-        head, tail = common_ends(old, new)
-        assert head == length_of_prefix(old, new)
-        assert tail == length_of_prefix(old[::-1], new[::-1])
+        assert common_ends(old, new) == (length_of_prefix(old, new), length_of_prefix(old[::-1], new[::-1]))
+
+
+@pytest.mark.parametrize("length", [8191, 8192, 8193, 16384, 40_000])
+def test_common_bytes_of_long_texts(length: int) -> None:
+    chance = random.Random(length)
+    old = chance.randbytes(length)
+    for place in (0, 1, 8190, 8191, 8192, 8193, length // 2, length - 1, length):
+        for removed, added in ((0, b"x"), (1, b""), (0, b"long " * 3000), (100, b"y" * 100), (0, b"")):
+            new = old[:place] + added + old[place + removed :]
+            assert common_ends(old, new) == (length_of_prefix(old, new), length_of_prefix(old[::-1], new[::-1]))
 
 
 def length_of_prefix(one: bytes, other: bytes) -> int:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-_WORD = 8
+_BLOCK = 8192  # bytes that are compared at once
 _AROUND_BYTES = 4096  # on either side of a change
 _MOST_CHANGED_BYTES = 8192
 _LEAST_BYTES = 16384  # comparing shorter texts takes no longer than looking for a part of them
@@ -40,19 +40,28 @@ class Part(NamedTuple):
 
 def common_ends(old: bytes, new: bytes) -> CommonEnds:
     """Return what two texts have in common at their ends."""
-    words, rest = divmod(min(len(old), len(new)), _WORD)
-    first = np.frombuffer(old, dtype=np.uint64, count=words) != np.frombuffer(new, dtype=np.uint64, count=words)
-    head = _WORD * (int(first.argmax()) if first.any() else words)
-    limit = _WORD * words + rest
-    while head < limit and old[head] == new[head]:
-        head += 1
-    last = np.frombuffer(old, dtype=np.uint64, count=words, offset=len(old) - _WORD * words) != np.frombuffer(
-        new, dtype=np.uint64, count=words, offset=len(new) - _WORD * words
+    limit = min(len(old), len(new))
+    head = 0
+    while head + _BLOCK <= limit and old[head : head + _BLOCK] == new[head : head + _BLOCK]:
+        head += _BLOCK
+    length = min(_BLOCK, limit - head)
+    head += _equal_at_start(old[head : head + length], new[head : head + length])
+    tail, old_end, new_end = 0, len(old), len(new)
+    while tail + _BLOCK <= limit and (
+        old[old_end - tail - _BLOCK : old_end - tail] == new[new_end - tail - _BLOCK : new_end - tail]
+    ):
+        tail += _BLOCK
+    length = min(_BLOCK, limit - tail)
+    tail += _equal_at_start(
+        old[old_end - tail - length : old_end - tail][::-1], new[new_end - tail - length : new_end - tail][::-1]
     )
-    tail = _WORD * (int(last[::-1].argmax()) if last.any() else words)
-    while tail < limit and old[-1 - tail] == new[-1 - tail]:
-        tail += 1
     return CommonEnds(head, tail)
+
+
+def _equal_at_start(one: bytes, other: bytes) -> int:
+    """Return how many bytes two texts of one length have in common at their beginning."""
+    differing = np.frombuffer(one, dtype=np.uint8) != np.frombuffer(other, dtype=np.uint8)
+    return int(differing.argmax()) if differing.any() else len(one)
 
 
 def differing_part(old: bytes, new: bytes, ends: CommonEnds, *, ignore_whitespace: bool) -> Part | None:
