@@ -110,10 +110,68 @@ def test_any_encoding_is_searched_as_text(root: Indexed) -> None:
 
 def test_files_without_chunks_are_searched_if_they_are_text(root: Indexed) -> None:
     for name, reason in (("huge.json", "oversized"), ("app.min.js", "minified"), ("logo.png", "binary")):
-        (root.directory / name).write_text("needle\n")
-        entry = Entry(name.encode(), NodeKind.SKIPPED, b"0" * 16, None, reason, "a rule")
-        root.index.commit(Transaction(updates=[FileUpdate(entry, Outcome.SKIPPED, reason=reason)]))
+        root.skip(name, "needle\n", reason)
     assert [path for path, _ in places(grep(root, "needle"))] == ["app.min.js", "huge.json"]
+    root.read_skipped()
+    assert [path for path, _ in places(grep(root, "needle"))] == ["app.min.js", "huge.json"]
+
+
+def test_skipped_texts_are_read_once_and_then_only_if_they_may_match(root: Indexed) -> None:
+    for number in range(5):
+        root.skip(f"{number}.lock", f"needle {number}\n", "generated")
+    assert (grep(root, "needle 3").searched, root.unread_noted) == (5, 1)
+    root.read_skipped()
+    assert places(grep(root, "needle 3")) == [("3.lock", 1)]
+    assert (grep(root, "needle 3").searched, grep(root, "nowhere").searched, root.unread_noted) == (1, 0, 1)
+    assert (grep(root, "eedle").total, grep(root, "e.*l").total) == (5, 5)
+
+
+def test_a_skipped_text_that_changed_is_read_again_without_any_event(root: Indexed) -> None:
+    root.skip("a.lock", "before\n", "generated")
+    root.skip("b.lock", "before\n", "generated")
+    root.read_skipped()
+    (root.directory / "a.lock").write_text("needle\n")
+    (root.directory / "b.lock").unlink()
+    assert places(grep(root, "needle")) == [("a.lock", 1)]
+    assert root.unread_noted == 1
+    assert grep(root, "before").total == 0
+
+
+def test_secrets_in_skipped_texts_are_masked(root: Indexed) -> None:
+    root.skip("a.json", f'{{"token": "{KEY}"}} needle\n')
+    root.read_skipped()
+    assert grep(root, KEY[6:20]).total == 0
+    assert KEY not in grep(root, "needle").lines[0].text
+
+
+def test_what_was_read_after_a_query_began_does_not_hide_files_from_it(root: Indexed) -> None:
+    root.skip("a.lock", "needle\n", "generated")
+
+    def meanwhile() -> None:
+        root.read_skipped()
+        root.index.catalog.checkpoint()  # moves the snapshot past what was written
+
+    root.meanwhile = meanwhile
+    assert places(grep(root, "needle")) == [("a.lock", 1)]
+
+
+def test_contents_that_the_text_index_lost_are_read_again(root: Indexed) -> None:
+    root.skip("a.lock", "needle\n", "generated")
+    root.read_skipped()
+    with root.pin_snapshot() as snapshot:
+        assert snapshot is not None
+        (text,) = snapshot.catalog.skipped_texts(snapshot.read_round)
+    root.index.discard(lexical=(), dense=(), embed_hashes=(), text=[text.content])
+    assert places(grep(root, "needle")) == [("a.lock", 1)]
+    assert root.unread_noted == 1
+
+
+def test_a_file_that_is_indexed_after_all_is_found_once(root: Indexed) -> None:
+    root.skip("a.py", "needle\n")
+    root.read_skipped()
+    root.save("a.py", "needle\n")
+    assert places(grep(root, "needle")) == [("a.py", 1)]
+    assert root.index.catalog.check() == []
 
 
 def test_files_that_failed_are_searched(root: Indexed) -> None:

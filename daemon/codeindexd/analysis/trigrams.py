@@ -16,6 +16,8 @@ _FOLD = np.arange(256, dtype=np.uint8)
 _FOLD[ord("A") : ord("Z") + 1] += ord("a") - ord("A")
 _LINE_BREAK = ord("\n")
 _NONE: Trigrams = np.empty(0, np.uint32)
+_PIECE_BYTES = 1 << 20  # of a large text: what is computed takes sixteen times as much memory
+_ALL_TRIGRAMS = 1 << 24
 
 
 def fold(text: bytes) -> bytes:
@@ -24,7 +26,17 @@ def fold(text: bytes) -> bytes:
 
 
 def trigrams_of(text: bytes) -> Trigrams:
-    """Return the trigrams of a UTF-8 text."""
+    """Return the trigrams of a UTF-8 text. Takes tens of MB of memory at most, also for a large text."""
+    if len(text) <= _PIECE_BYTES:
+        return _trigrams_of_piece(text)
+    is_present = np.zeros(_ALL_TRIGRAMS, dtype=bool)
+    whole = memoryview(text)
+    for start in range(0, len(text) - 2, _PIECE_BYTES):
+        is_present[_trigrams_of_piece(whole[start : start + _PIECE_BYTES + 2])] = True
+    return np.flatnonzero(is_present).astype(np.uint32)
+
+
+def _trigrams_of_piece(text: bytes | memoryview) -> Trigrams:
     if len(text) < 3:
         return _NONE
     letters = _FOLD[np.frombuffer(text, np.uint8)]

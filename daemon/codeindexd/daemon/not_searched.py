@@ -10,7 +10,8 @@ from codeindexd.daemon import left_out, responses
 from codeindexd.daemon.left_out import NotSearched
 from codeindexd.errors import UsageError
 from codeindexd.roots import Root
-from codeindexd.search.grep import TEXTUAL_REASONS, is_searched
+from codeindexd.search.grep import is_searched
+from codeindexd.storage.catalog.skipped_texts import TEXTUAL_REASONS
 from codeindexd.types import RootState
 
 

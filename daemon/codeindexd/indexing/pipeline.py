@@ -27,7 +27,7 @@ from codeindexd.analysis.trigrams import trigrams_of
 from codeindexd.errors import CodeindexError, StoreDamagedError, StoreFullError, place_of
 from codeindexd.indexing.fingerprint import fingerprints
 from codeindexd.scan.safe_read import NO_SUCH_FILE, Contents, is_settled, read_beneath
-from codeindexd.scan.size_limits import SizeLimits
+from codeindexd.scan.size_limits import MOST_TEXT_BYTES, SizeLimits
 from codeindexd.storage.catalog.centrality import compute_centrality
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import ChunkDraft, Definition, Span
@@ -169,11 +169,14 @@ class Pipeline:
     # steps
 
     def _process(self, job: FileJob, stopwatch: _Stopwatch) -> FileResult:
-        contents = read_beneath(job.root, job.path, max_bytes=self._limits.of(job.path))
+        limit = MOST_TEXT_BYTES if job.text_only else self._limits.of(job.path)
+        contents = read_beneath(job.root, job.path, max_bytes=limit)
         leaf = xxhash.xxh3_128_digest(contents.data)
-        if len(contents.data) > self._limits.of(job.path):
+        if len(contents.data) > limit:
             return FileResult(job.job_id, job.path, FileStatus.VANISHED)  # too large now: the next scan skips it
         stopwatch.enter("decode")
+        if job.text_only:
+            return self._text_only(job, contents, leaf, stopwatch)
         if (reason := _placeholder_reason(contents.data)) is not None:
             stopwatch.stop()
             return self._result(job, contents, leaf, stopwatch, FileStatus.SKIPPED, reason=reason)
@@ -186,14 +189,9 @@ class Pipeline:
             return self._result(job, contents, leaf, stopwatch, FileStatus.SKIPPED, reason="oversized")
         masked = self._masked(found)
         stopwatch.enter("trigrams")
-        trigrams, is_masked = trigrams_of(masked).astype("<u4").tobytes(), masked != found.utf8
+        trigrams, is_masked = self._trigrams(found, masked)
         stopwatch.enter("chunk")
         language = self._language(job.path, found, masked)
-        if job.text_only:
-            stopwatch.stop()
-            return self._result(
-                job, contents, leaf, stopwatch, FileStatus.INDEXED, trigrams=trigrams, is_masked=is_masked
-            )
         analysis = self._analysed(found, masked, language)
         spans = analysis.spans
         stopwatch.enter("tokenise")
@@ -224,6 +222,20 @@ class Pipeline:
             is_partial=analysis.is_partial,
             references=encode(_references_in_file(analysis.references, found)),
         )
+
+    def _text_only(self, job: FileJob, contents: Contents, leaf: bytes, stopwatch: _Stopwatch) -> FileResult:
+        found = indexed_text(contents.data)
+        if found is None:
+            stopwatch.stop()
+            return self._result(job, contents, leaf, stopwatch, FileStatus.SKIPPED, reason="binary")
+        stopwatch.enter("trigrams")
+        trigrams, is_masked = self._trigrams(found, self._masked(found))
+        stopwatch.stop()
+        return self._result(job, contents, leaf, stopwatch, FileStatus.INDEXED, trigrams=trigrams, is_masked=is_masked)
+
+    def _trigrams(self, found: IndexedText, masked: bytes) -> tuple[bytes, bool]:
+        """Return the encoded trigrams of a text, and whether masking changed it."""
+        return trigrams_of(masked).astype("<u4").tobytes(), masked != found.utf8
 
     def _masked(self, found: IndexedText) -> bytes:
         return secrets.mask(found.utf8) if self._settings.mask_secrets else found.utf8

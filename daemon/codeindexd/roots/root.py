@@ -33,6 +33,7 @@ from codeindexd.roots.registry import RootSpec
 from codeindexd.roots.root_config import RootConfigFile
 from codeindexd.roots.settings import RootDependencies, RootSettings
 from codeindexd.roots.shutdown import Shutdown
+from codeindexd.roots.skipped_texts import SkippedTexts
 from codeindexd.roots.sync import SyncResult
 from codeindexd.roots.unreadable import UnreadablePaths
 from codeindexd.roots.verify.target import AuditTarget, WrongEntries
@@ -125,6 +126,7 @@ class Root:
         self._adoption: Adoption | None = None
         self._parts: RootParts
         self._central: CentralFiles
+        self._skipped_texts: SkippedTexts
 
     # queries about the root
 
@@ -271,6 +273,10 @@ class Root:
         """Scan below ``paths`` soon. Any thread may call."""
         self._loop.call_soon_threadsafe(self.hint, tuple(paths))
 
+    def note_unread_texts(self) -> None:
+        """Have skipped files whose text is not known read soon. Any thread may call."""
+        self._loop.call_soon_threadsafe(self._skipped_texts.note_unread)
+
     def pause(self) -> None:
         """Stop indexing; hints are kept."""
         self._paused = True
@@ -394,6 +400,7 @@ class Root:
                 await tasks.start(self._parts.watcher.serve)
                 tasks.start_soon(self._parts.catch_up.serve)
                 tasks.start_soon(self._central.serve)
+                tasks.start_soon(self._skipped_texts.serve)
                 tasks.start_soon(self.history.serve)
                 self._start_maintenance(tasks)
                 self.hint([ROOT])
@@ -428,6 +435,12 @@ class Root:
             self._dependencies.pool,
             is_caught_up=lambda: self.is_caught_up,
             on_first=self._report_state_change,
+        )
+        self._skipped_texts = SkippedTexts(
+            self.spec.raw,
+            index,
+            self._dependencies.pool,
+            is_caught_up=lambda: self.is_caught_up and not (self._paused or self._central.is_first_outstanding),
         )
         await self._parts.scans.prepare()
         self._problems.replace(ProblemKey.CONFIG, self._config_file.problem)
@@ -483,6 +496,7 @@ class Root:
         if kind is RootEventKind.GENERATION:
             self._committed.notify_all()
             self._central.note_change()
+            self._skipped_texts.note_unread()
         self._reported.notify_all()
         state = self.state
         if kind is not RootEventKind.IDENTITY:

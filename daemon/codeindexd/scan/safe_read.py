@@ -110,6 +110,19 @@ def lstat_beneath(root: int, path: bytes) -> os.stat_result | None:
         return None
 
 
+def current_stat(root: bytes, path: bytes) -> FileStat | None:
+    """Return the stat of the regular file ``path`` (relative to ``root``) now, to compare it with an earlier one.
+
+    None if there is no such file, or if it cannot be looked at. A stat says nothing about who may read the file: read
+    it with :func:`read_beneath`, which never leaves the root.
+    """
+    try:
+        status = os.lstat(root + b"/" + path)
+    except OSError:
+        return None
+    return file_stat(status) if stat.S_ISREG(status.st_mode) else None
+
+
 def open_beneath(root: bytes, path: bytes) -> int:
     """Open the regular file ``path`` (relative to ``root``) for reading and return its descriptor.
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from codeindexd.scan.ignore import Verdict
 
+MOST_TEXT_BYTES = 32 << 20
+"""The size in bytes up to which exact search reads a file, also one that is too large for anything else."""
+
 _NOTEBOOK = b".ipynb"
 
 

@@ -11,7 +11,7 @@ import itertools
 import os
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -23,18 +23,16 @@ from codeindexd.analysis.chunking.notebook import CellLine
 from codeindexd.errors import EXHAUSTED, FailedError
 from codeindexd.scan.relpath import is_covered
 from codeindexd.scan.safe_read import NO_SUCH_FILE, read_beneath
+from codeindexd.scan.size_limits import MOST_TEXT_BYTES
 from codeindexd.search.line_matcher import LineMatch, LineMatcher
 from codeindexd.search.query import ParsedQuery, glob_below
 from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.storage.catalog.filters import is_of_language
 from codeindexd.storage.catalog.path_globs import path_filter
+from codeindexd.storage.catalog.skipped_texts import TEXTUAL_REASONS, is_unchanged
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import Outcome, StoredFile
 
-TEXTUAL_REASONS = frozenset({"oversized", "generated", "minified"})
-"""The reasons for which files without chunks may nevertheless be text."""
-
-MAX_TEXT_BYTES = 32 << 20
 _MAX_LINE_BYTES = 4096  # of a line that is shown; longer ones are cut around the match
 _BEFORE_MATCH = 200
 _AT_ONCE = 500
@@ -151,7 +149,7 @@ def grep_root(root: SearchableRoot, snapshot: Snapshot, request: GrepRequest, *,
     """Search one root. Blocking. Raises FailedError when nothing can be read."""
     result = GrepResult()
     request = request.for_root(root)
-    for found in grep_files(root, files_to_search(snapshot, request), request, result, mask_secrets=mask_secrets):
+    for found in grep_files(root, files_to_search(root, snapshot, request), request, result, mask_secrets=mask_secrets):
         if isinstance(found, MatchedLine):
             result.lines.append(found)
         elif found is not None:
@@ -208,7 +206,7 @@ def texts_to_search(
     Files that cannot be read, are too large, or are not reached in time are counted in ``left_out`` by reason.
     Blocking. Raises FailedError when nothing can be read.
     """
-    return _texts(root, files_to_search(snapshot, request), request, left_out)
+    return _texts(root, files_to_search(root, snapshot, request), request, left_out)
 
 
 def _texts(
@@ -223,7 +221,7 @@ def _texts(
         if found.error:
             left_out[f"unreadable ({found.error})"] += 1
         if found.is_too_large:
-            left_out[f"larger than {MAX_TEXT_BYTES >> 20} MiB"] += 1
+            left_out[f"larger than {MOST_TEXT_BYTES >> 20} MiB"] += 1
         yield file, found, may_be_masked
 
 
@@ -235,28 +233,50 @@ def is_affordable(matcher: LineMatcher, text: bytes, left_out: Counter[str]) -> 
     return False
 
 
-def files_to_search(snapshot: Snapshot, request: GrepRequest) -> list[FileToSearch]:
-    """Return the files that have to be read, in the order of their paths, and whether each may contain secrets."""
-    passes = path_filter(request.include, request.exclude)
-    below = frozenset(request.below)
+def files_to_search(root: SearchableRoot, snapshot: Snapshot, request: GrepRequest) -> list[FileToSearch]:
+    """Return the files that have to be read, in the order of their paths, and whether each may contain secrets.
+
+    Blocking.
+    """
+    passes = _scope(request)
     found: dict[int, FileToSearch] = {}
 
     def take(files: Iterable[StoredFile], masked: Mapping[bytes, bool]) -> None:
         for file in files:
-            path = file.entry.path
-            if (
-                passes(path)
-                and (not below or is_covered(path, below))
-                and (request.language is None or is_of_language(file.language, path, request.language))
-                and not any(is_of_language(file.language, path, one) for one in request.languages_left_out)
-            ):
+            if passes(file.entry.path, file.language):
                 found[file.file_id] = file, masked.get(file.entry.hash, True)
 
+    skipped = {one for one in snapshot.catalog.skipped_texts(snapshot.read_round) if passes(one.path, one.language)}
+    unread = {one for one in skipped if not is_unchanged(root.spec.raw, one)}
+    known = {one.content for one in skipped - unread}
+    masked: dict[bytes, bool] = {}
     candidates = _candidates(snapshot, request.matcher)
     while part := dict(itertools.islice(candidates, _AT_ONCE)):
         take(snapshot.catalog.files_with_hashes(list(part)), part)
-    take(snapshot.catalog.files_without_chunks(TEXTUAL_REASONS), {})
+        masked.update((content, part[content]) for content in known & part.keys())
+    take(snapshot.catalog.files_to_read(), {})
+    to_read = {one.file_id: masked.get(one.content, True) for one in skipped if one in unread or one.content in masked}
+    for file_id, file in snapshot.catalog.files_by_id(to_read).items():
+        found[file_id] = file, to_read[file_id]
+    if unread:
+        root.note_unread_texts()
     return sorted(found.values(), key=lambda item: item[0].entry.path)
+
+
+def _scope(request: GrepRequest) -> Callable[[bytes, str], bool]:
+    """Return a function that returns True for paths and languages that the request includes."""
+    passes = path_filter(request.include, request.exclude)
+    below = frozenset(request.below)
+
+    def includes(path: bytes, language: str) -> bool:
+        return (
+            passes(path)
+            and (not below or is_covered(path, below))
+            and (request.language is None or is_of_language(language, path, request.language))
+            and not any(is_of_language(language, path, one) for one in request.languages_left_out)
+        )
+
+    return includes
 
 
 def is_searched(file: StoredFile) -> bool:
@@ -291,7 +311,7 @@ class FileText:
 def read_text(root: bytes, file: StoredFile) -> FileText:
     """Read a file of the catalog. Blocking. Raises FailedError when the process can read no file at all."""
     try:
-        data = read_beneath(root, file.entry.path, max_bytes=MAX_TEXT_BYTES).data
+        data = read_beneath(root, file.entry.path, max_bytes=MOST_TEXT_BYTES).data
     except OSError as error:
         if error.errno in EXHAUSTED:
             raise FailedError(
@@ -300,7 +320,7 @@ def read_text(root: bytes, file: StoredFile) -> FileText:
             ) from error
         reason = "" if error.errno in NO_SUCH_FILE else error.strerror or str(error)
         return FileText(None, is_current=False, error=reason)
-    if len(data) > MAX_TEXT_BYTES:
+    if len(data) > MOST_TEXT_BYTES:
         return FileText(None, is_current=True, is_too_large=True)
     is_current = file.outcome is not Outcome.INDEXED or xxhash.xxh3_128_digest(data) == file.entry.hash
     return FileText(indexed_text(data), is_current)

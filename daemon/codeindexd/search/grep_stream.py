@@ -89,7 +89,7 @@ class GrepStream:
         wanted = {id(root): request.for_root(root) for root, request in self._requests}
 
         def list_files(one: PinnedRoot) -> list[FileToSearch]:
-            return files_to_search(one.snapshot, wanted[id(one.root)])
+            return files_to_search(one.root, one.snapshot, wanted[id(one.root)])
 
         for some in parts_of([root for root, _ in self._requests]):
             async with pinned_part(some) as part:

@@ -66,6 +66,9 @@ class SearchableRoot(Protocol):
     def hint_from_thread(self, paths: Iterable[bytes]) -> None:
         """Request a scan of ``paths``, relative to the root. Thread-safe."""
 
+    def note_unread_texts(self) -> None:
+        """Note that a search had to read skipped files whose text is not known. Thread-safe."""
+
 
 PastFiles = Callable[[SearchableRoot, str], Mapping[bytes, float]]
 """Returns the files of a root that commits resembling a text changed, with scores from 0 to 1. Blocking."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from codeindexd.analysis.tokens import path_words
 from codeindexd.errors import CodeindexError, FailedError, StoreDamagedError, StoreFullError
 from codeindexd.storage.catalog.centrality import Centrality
+from codeindexd.storage.catalog.skipped_texts import ReadText
 from codeindexd.storage.durable import storing, write_clean_marker
 from codeindexd.storage.opening import dense_of, open_catalog, open_dense, open_lexical, open_text
 from codeindexd.storage.previous_model import PreviousModelIndex, open_previous_model
@@ -33,7 +34,7 @@ from codeindexd.storage.projections import (
 from codeindexd.storage.recovery import CATALOG, RecoveryState
 from codeindexd.storage.resting import AWAKE
 from codeindexd.storage.snapshot import Snapshot, SnapshotHolder
-from codeindexd.storage.text import Document
+from codeindexd.storage.text import Document, TextIndex
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import (
     Committed,
@@ -110,7 +111,7 @@ class IndexWriter:
             undo.callback(self.lexical.close)
             self.dense = open_dense(directory, self.catalog, space, self.recovery, self.lag)
             undo.callback(self.dense.close)
-            self.text = open_text(directory, self.catalog, text_version, self.recovery, self.lag)
+            self.text = self._open_text()
             undo.callback(self.text.close)
             self._find_pending_vectors()
             self.previous_model = self._open_previous_model(usable or {})
@@ -161,7 +162,7 @@ class IndexWriter:
                 undo.callback(self.lexical.close)
                 self.dense = open_dense(self.directory, self.catalog, self.space, self.recovery, self.lag)
                 undo.callback(self.dense.close)
-                self.text = open_text(self.directory, self.catalog, self._text_version, self.recovery, self.lag)
+                self.text = self._open_text()
                 undo.callback(self.text.close)
                 self._publish()
                 undo.pop_all()
@@ -204,6 +205,19 @@ class IndexWriter:
             partial(dense_of, self.directory, self.catalog),
             newest=self.catalog.generation,
         )
+
+    def _open_text(self) -> TextIndex:
+        """Open the text index, and forget that skipped files were read whose contents it lost."""
+        text = open_text(self.directory, self.catalog, self._text_version, self.recovery, self.lag)
+        try:
+            with self.catalog.snapshot() as snapshot:
+                lost = text.missing_from(snapshot.skipped_contents())
+            if lost:
+                self.catalog.forget_read_texts(lost)
+        except BaseException:
+            text.close()
+            raise
+        return text
 
     def _find_pending_vectors(self) -> None:
         """Set ``pending_vectors`` to the chunks that the dense index lacks: not yet computed, or lost."""
@@ -317,6 +331,7 @@ class IndexWriter:
                 self.text.snapshot(),
                 identity=space.identity,
                 text_is_complete=not (self.lag.text or self._text_gaps),
+                read_round=self.catalog.read_round,
                 centrality=self.catalog.centrality,
             )
         )
@@ -469,6 +484,15 @@ class IndexWriter:
         self.lag.text = False
         self._publish()
 
+    def add_read_texts(self, texts: Sequence[ReadText], documents: Sequence[Document]) -> None:
+        """Record what skipped files contain, so that exact search reads only those that may match.
+
+        ``documents`` has the content of each of ``texts``.
+        """
+        self.text.apply(self.text.generation, documents)
+        self.catalog.set_read_texts(texts)
+        self._publish()
+
     def discard(
         self,
         *,
@@ -487,6 +511,7 @@ class IndexWriter:
             self.dense.apply(self.dense.generation, add=[], remove=list(dense))
             self.lag.dense = True
         if text:
+            self.catalog.forget_read_texts(text)
             self.text.forget(text)
             self.lag.text = True
         self._publish()
@@ -546,7 +571,7 @@ class IndexWriter:
 
     def _live_contents(self) -> set[bytes]:
         with self.catalog.snapshot() as snapshot:
-            return set(snapshot.indexed_content_hashes())
+            return {*snapshot.indexed_content_hashes(), *snapshot.skipped_contents()}
 
     def _maintain_dense(self, should_stop: Callable[[], bool]) -> bool:
         with self._awake():

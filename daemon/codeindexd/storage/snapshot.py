@@ -18,8 +18,9 @@ class Snapshot:
     """One consistent view of a root's stores. It stays valid while it is pinned, and closes when retired and unpinned.
 
     ``chunks`` is the number of chunks, ``vectors`` the number of chunks with a vector, ``identity`` the vectors' model.
-    ``text_is_complete`` says that the text index has the content of every indexed file. ``centrality`` may be of an
-    earlier generation; None if it was never computed.
+    ``text_is_complete`` says that the text index has the content of every indexed file. It also has those of the
+    skipped files that were read in rounds up to ``read_round``. ``centrality`` may be of an earlier generation; None if
+    it was never computed.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Snapshot:
         *,
         identity: str,
         text_is_complete: bool,
+        read_round: int = 0,
         centrality: Centrality | None = None,
     ) -> None:
         self.catalog = catalog
@@ -38,6 +40,7 @@ class Snapshot:
         self.dense = dense
         self.text = text
         self.text_is_complete = text_is_complete
+        self.read_round = read_round
         self.identity = identity
         self.centrality = centrality
         self.chunks = catalog.counts().chunks
@@ -60,6 +63,7 @@ class Snapshot:
             self.text,
             identity=self.identity,
             text_is_complete=self.text_is_complete,
+            read_round=self.read_round,
             centrality=self.centrality,
         )
 

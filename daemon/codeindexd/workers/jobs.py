@@ -57,7 +57,8 @@ class FileJob:
     """A job to read, chunk and hash one file.
 
     ``size`` is the expected size in bytes, used only for fairness and limits. With ``recompute_vectors``, every chunk
-    is embedded, even if the store has its vector. With ``text_only``, the result has trigrams but no chunks.
+    is embedded, even if the store has its vector. With ``text_only``, the result has trigrams but no chunks, also
+    of a file that is too large to be chunked.
     """
 
     job_id: int

@@ -260,3 +260,27 @@ def test_lists_survive_encoding(pairs: list[tuple[int, int]], documents: int) ->
     for value, length in zip(distinct.tolist(), lengths.tolist(), strict=True):
         assert decode(data[at : at + length], documents).tolist() == numbers[trigrams == value].tolist()
         at += length
+
+
+def test_a_merge_does_not_drop_a_content_that_comes_back_meanwhile(place: Path) -> None:
+    every = texts(60)
+    index = make(place)
+    for number, text in enumerate(every, 1):
+        index.apply(number, [document(text)])
+    index.flush()
+    back = every[0]
+
+    def live() -> set[bytes]:
+        alive = set(map(content_of, every[30:]))
+        index.apply(61, [document(back)])  # after the answer was computed
+        return alive
+
+    index.maintain(live, lambda: False)
+    assert content_of(back) in index.snapshot().contents()
+    assert index.missing_from([content_of(back)]) == []
+    assert index.maintain(lambda: set(map(content_of, [back, *every[30:]])), lambda: False)
+    check(index, [text for text in every if content_of(text) in index.snapshot().contents()])
+    index.close()
+    again = make(place)
+    assert again.missing_from([content_of(back)]) == []
+    again.close()

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from codeindexd.analysis.tokens import path_words
 from codeindexd.protocol.places import text_of_path
 from codeindexd.roots.verify.audit_result import AuditResult
-from codeindexd.roots.verify.compare import compare_files
+from codeindexd.roots.verify.compare import compare_files, compare_skipped_text
 from codeindexd.roots.verify.sample import compare_sample
 from codeindexd.roots.verify.target import AuditTarget
 from codeindexd.scan.merkle import diff
+from codeindexd.storage.catalog.skipped_texts import SkippedText, is_unchanged
 from codeindexd.types import Entry, NodeKind, Outcome
 from codeindexd.workers.jobs import FileJob, FileResult
 
@@ -62,6 +63,7 @@ async def audit(target: AuditTarget, on_progress: OnProgress = ignore_progress) 
     _compare_ids("dense index", "chunks", expected, actual, found)
     async for results in _batches(target, paths, on_progress):
         await anyio.to_thread.run_sync(partial(compare_files, target, results, found))
+    await _compare_skipped_texts(target, found)
     if not target.pool.settings.embed:
         await compare_sample(target, found)
     return found
@@ -85,6 +87,20 @@ async def _batches(
             batch, chunks = [], 0
     if batch:
         yield batch
+
+
+async def _compare_skipped_texts(target: AuditTarget, found: AuditResult) -> None:
+    """Read the skipped files again whose texts exact search relies on, and compare their trigrams."""
+
+    def to_read() -> list[SkippedText]:
+        with target.index.current.pin() as snapshot:
+            every = snapshot.catalog.skipped_texts(snapshot.read_round) if snapshot is not None else []
+        return [text for text in every if is_unchanged(target.path, text)]
+
+    texts = await anyio.to_thread.run_sync(to_read)
+    jobs = [FileJob(number, target.path, text.path, text_only=True) for number, text in enumerate(texts)]
+    async for result in target.pool.process(jobs):
+        await anyio.to_thread.run_sync(compare_skipped_text, target, texts[result.job_id], result, found)
 
 
 def _compare_tree(target: AuditTarget, found: AuditResult) -> list[bytes]:

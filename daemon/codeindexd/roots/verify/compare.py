@@ -10,6 +10,7 @@ import xxhash
 from codeindexd.analysis.references import are_equal
 from codeindexd.roots.verify.audit_result import AuditResult
 from codeindexd.roots.verify.target import AuditTarget
+from codeindexd.storage.catalog.skipped_texts import SkippedText
 from codeindexd.storage.projections import lexical_chunk
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import ChunkDraft, IndexedChunk, Outcome, StoredChunk, StoredFile
@@ -46,6 +47,19 @@ def compare_files(target: AuditTarget, results: Sequence[FileResult], found: Aud
                 _compare_text(snapshot, result, found)
         _compare_lexical(snapshot, pairs, found)
         _compare_vectors(target, snapshot, pairs, found)
+
+
+def compare_skipped_text(target: AuditTarget, text: SkippedText, result: FileResult, found: AuditResult) -> None:
+    """Compare a skipped file, which was read again, with the content and the trigrams that are stored for its stat."""
+    if result.status not in (FileStatus.INDEXED, FileStatus.SKIPPED) or result.stat != text.stat:
+        return  # it changed meanwhile, or cannot be read
+    if result.leaf != text.content:
+        found.text.add(text.content)
+        found.add(text.path, "text index", "the content is not the one that is stored for its stat")
+        return
+    with target.index.current.pin() as snapshot:
+        if snapshot is not None:
+            _compare_text(snapshot, result, found)
 
 
 def _compare_text(snapshot: Snapshot, result: FileResult, found: AuditResult) -> None:

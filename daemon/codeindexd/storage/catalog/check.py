@@ -48,6 +48,7 @@ _TYPES: dict[str, _Columns] = {
     "definition_name": (("'blob'", "name"), ("'integer'", "file_id")),
     "reference": (("'integer'", "definition_count reference_count"), ("'blob'", "refs")),
     "centrality": (("'integer'", "version generation"), ("'blob'", "file_ids ranks")),
+    "skipped_text": (("'integer'", "round"), ("'blob'", "hash"), ("'integer', 'text'", "size mtime_ns ctime_ns inode")),
     "failure": (("'blob'", "parent name"), (_TEXT, "stage error"), ("'integer'", "attempts next_retry_ns quarantined")),
 }
 
@@ -78,6 +79,7 @@ def _check_all(reader: Reader, problems: list[str]) -> None:
     _check_symbols(reader, problems)
     _check_outlines(reader, problems)
     _check_references(reader, problems)
+    _check_skipped_texts(reader, problems)
 
 
 def _check_types(reader: Reader, problems: list[str]) -> None:
@@ -201,3 +203,11 @@ def _check_references(reader: Reader, problems: list[str]) -> None:
             problems.append(f"the counts of definitions and references of file {file_id} are wrong")
     if missing := sum(count > 0 for count in definitions.values()):
         problems.append(f"{missing} files with definitions are not counted")
+
+
+def _check_skipped_texts(reader: Reader, problems: list[str]) -> None:
+    """Check that the files whose texts were read are skipped."""
+    sql = "SELECT count(*) FROM skipped_text t LEFT JOIN file f USING (file_id) WHERE f.outcome IS NOT ?"
+    ((count,),) = reader.rows(sql, (int(Outcome.SKIPPED),))
+    if count:
+        problems.append(f"{count} texts belong to files that are not skipped")

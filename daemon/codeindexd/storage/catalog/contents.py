@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
+from codeindexd.storage.catalog import skipped_texts
 from codeindexd.storage.catalog.rows import STORED_FILE, STORED_FILE_OF_ENTRY, stored_file
 from codeindexd.storage.sqlite import Reader
 from codeindexd.types import NodeKind, Outcome, StoredFile
@@ -11,6 +12,7 @@ from codeindexd.types import NodeKind, Outcome, StoredFile
 INDEXES = (
     "CREATE INDEX IF NOT EXISTS entry_hash ON entry (hash) WHERE kind = 2",  # NodeKind.FILE
     "CREATE INDEX IF NOT EXISTS file_name ON file (name)",
+    skipped_texts.INDEX,
 )
 _PAGE = 5_000
 _CONTENTS = f"""
@@ -46,14 +48,3 @@ def indexed_content_hashes(reader: Reader) -> Iterator[bytes]:
         if len(rows) < _PAGE:
             return
         last = rows[-1][0]
-
-
-def files_without_chunks(reader: Reader, skipped_for: Collection[str]) -> list[StoredFile]:
-    """Return files that exist but are not indexed: failed, not yet processed, or skipped for one of these reasons."""
-    marks = ", ".join("?" * len(skipped_for))
-    rows = reader.rows(
-        f"{STORED_FILE} WHERE f.outcome IN ({int(Outcome.FAILED)}, {int(Outcome.UNPROCESSED)})"
-        f" OR (f.outcome = {int(Outcome.SKIPPED)} AND coalesce(nullif(f.reason, ''), e.reason) IN ({marks}))",
-        tuple(skipped_for),
-    )
-    return list(map(stored_file, rows))

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Final
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 
 ADDED: Final[Mapping[int, str]] = {
     3: """
@@ -31,6 +31,12 @@ CREATE INDEX reference_counts ON reference (definition_count, reference_count);
 CREATE TABLE centrality (
   one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL, generation INTEGER NOT NULL,
   file_ids BLOB NOT NULL, ranks BLOB NOT NULL
+);
+""",
+    6: """
+CREATE TABLE skipped_text (
+  file_id INTEGER PRIMARY KEY, round INTEGER NOT NULL, hash BLOB NOT NULL,
+  size NOT NULL, mtime_ns NOT NULL, ctime_ns NOT NULL, inode NOT NULL
 );
 """,
 }

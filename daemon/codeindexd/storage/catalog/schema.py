@@ -26,6 +26,7 @@ REBUILD = "it is rebuilt from the disk; vectors are reused"
 # no chunk has among its symbols.
 # `reference` has the references of a file (see analysis/references), and how many definitions and references it has.
 # `centrality` has one row, which follows the rest of the catalog in quiet times (see centrality.py).
+# `skipped_text` has the contents of files without chunks that are text (see skipped_texts.py).
 # Integers beyond 64 bits (inodes, times of some file systems) are stored as text, text with lone surrogates as blobs:
 # see rows.py. Such columns have no declared type.
 # The tables that were added since the oldest version that can be used are in migrations.py.
@@ -100,10 +101,11 @@ def open_writer(path: Path, root_id: str) -> sqlite3.Connection:
 
 
 def give_to(connection: sqlite3.Connection, root_id: str) -> None:
-    """Assign a copied catalog to another root, without stats, so that all files are read. Raises sqlite3.Error."""
+    """Assign a copied catalog to another root, without any stat, so that all files are read. Raises sqlite3.Error."""
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("UPDATE meta SET value = ? WHERE key = 'root_id'", (root_id,))
     connection.execute("UPDATE entry SET size = NULL, mtime_ns = NULL, ctime_ns = NULL, inode = NULL")
+    connection.execute("DELETE FROM skipped_text")
     connection.execute("COMMIT")
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from codeindexd.analysis.chunking.samples import DOCUMENTS
 from codeindexd.analysis.references import Columns
 from codeindexd.scan.relpath import split
-from codeindexd.storage.catalog import contents, filters, outlines, references
+from codeindexd.storage.catalog import contents, filters, outlines, references, skipped_texts
 from codeindexd.storage.catalog.references import GraphCounts
 from codeindexd.storage.catalog.rows import (
     STORED_CHUNK,
@@ -26,6 +26,7 @@ from codeindexd.storage.catalog.rows import (
     stored_file,
     symbol_key,
 )
+from codeindexd.storage.catalog.skipped_texts import SkippedText
 from codeindexd.storage.catalog.state import SELECT_STATE, CatalogState
 from codeindexd.storage.catalog.summary import DirectorySummary, has_files, summary_of
 from codeindexd.storage.sqlite import Reader
@@ -126,9 +127,17 @@ class CatalogSnapshot:
         """Yield the content hash of every indexed file; a hash repeats if several files have equal content."""
         return contents.indexed_content_hashes(self._reader)
 
-    def files_without_chunks(self, skipped_for: Collection[str]) -> list[StoredFile]:
-        """Return files that exist but are not indexed: failed, unprocessed, or skipped for one of these reasons."""
-        return contents.files_without_chunks(self._reader, skipped_for)
+    def files_to_read(self) -> list[StoredFile]:
+        """Return the files whose content is not known: failed or not yet processed."""
+        return skipped_texts.files_to_read(self._reader)
+
+    def skipped_texts(self, newest_round: int) -> list[SkippedText]:
+        """Return the skipped files that may be text, and what is known of them; see `catalog.skipped_texts`."""
+        return skipped_texts.skipped_texts(self._reader, newest_round)
+
+    def skipped_contents(self) -> set[bytes]:
+        """Return the content hashes of the skipped files that were read."""
+        return skipped_texts.skipped_contents(self._reader)
 
     # chunks
 

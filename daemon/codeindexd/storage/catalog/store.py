@@ -6,7 +6,7 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from codeindexd.errors import CodeindexError, FailedError, StoreDamagedError, StoreFullError
@@ -15,6 +15,7 @@ from codeindexd.storage.catalog.centrality import Centrality, stored_centrality
 from codeindexd.storage.catalog.check import check_catalog
 from codeindexd.storage.catalog.rows import NODE_COLUMNS, entry_from, failure_from
 from codeindexd.storage.catalog.schema import REBUILD, give_to, open_writer, reading_rows
+from codeindexd.storage.catalog.skipped_texts import ReadText, forget_contents, newest_round, write_read_texts
 from codeindexd.storage.catalog.snapshot import CatalogSnapshot
 from codeindexd.storage.catalog.state import SELECT_STATE, CatalogState
 from codeindexd.storage.catalog.tree import CatalogTree
@@ -47,6 +48,7 @@ class Catalog:
     if it cannot be read or written now; in that case nothing was committed and the catalog stays usable.
 
     ``centrality`` is that of the files, perhaps of an earlier generation; None until it is first computed.
+    ``read_round`` is the number of the last round in which skipped files were read (see `catalog.skipped_texts`).
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
@@ -65,6 +67,7 @@ class Catalog:
         self._state = CatalogState.of(connection.execute(SELECT_STATE).fetchone())
         self._kinds = self._stored_kinds()
         self.centrality = stored_centrality(connection)
+        self.read_round = newest_round(connection)
         self.store_uuid: str = connection.execute("SELECT value FROM meta WHERE key = 'store_uuid'").fetchone()[0]
         self._reader = Reader(path, on_wake=self._report_wake)
         self._tree = CatalogTree(Reader(path, on_wake=self._report_wake))
@@ -181,6 +184,17 @@ class Catalog:
         with self._transaction() as connection:
             centrality.write(connection)
         self.centrality = centrality
+
+    def set_read_texts(self, texts: Sequence[ReadText]) -> None:
+        """Record the contents of skipped files, which the text index has. The generation stays the same."""
+        with self._transaction() as connection:
+            write_read_texts(connection, texts, self.read_round + 1)
+        self.read_round += 1
+
+    def forget_read_texts(self, contents: Collection[bytes]) -> None:
+        """Forget the skipped files with these contents, which the text index does not have."""
+        with self._transaction() as connection:
+            forget_contents(connection, contents)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -14,6 +14,7 @@ from codeindexd.storage.catalog.failures import write_failures
 from codeindexd.storage.catalog.outlines import OutlineDiffer
 from codeindexd.storage.catalog.references import ReferenceDiffer
 from codeindexd.storage.catalog.rows import FileRecord, Node, entry_row, put_text
+from codeindexd.storage.catalog.skipped_texts import forget_files
 from codeindexd.storage.catalog.stage import Stage, leaves, only_stat_differs
 from codeindexd.storage.catalog.state import CatalogState, Tally
 from codeindexd.types import Committed, Entry, NodeKind, Outcome, Transaction
@@ -120,6 +121,7 @@ def _write_nodes(connection: sqlite3.Connection, changed: Sequence[_Change]) -> 
     before = leaves((path, old) for path, old, _ in changed)
     after = leaves((path, new) for path, _, new in changed)
     connection.executemany("DELETE FROM file WHERE file_id = ?", [(i,) for i in before.keys() - after.keys()])
+    forget_files(connection, [i for i, (_, record) in before.items() if record.outcome is Outcome.SKIPPED])
     connection.executemany(
         "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [_file_row(path, record) for i, (path, record) in after.items() if before.get(i) != (path, record)],

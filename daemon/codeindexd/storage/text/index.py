@@ -58,6 +58,7 @@ class TextIndex:
         self._changing = threading.Lock()
         self._maintaining = threading.Lock()
         self._known = {content for segment in segments for content in segment.contents()}
+        self._added_again: set[bytes] | None = None  # contents that were added, though present, during a merge
         self._current = TextSnapshot(self._segments, self._recent)
 
     @classmethod
@@ -115,6 +116,8 @@ class TextIndex:
         """
         with self._changing:
             new = {document.content: document for document in documents if document.content not in self._known}
+            if self._added_again is not None:
+                self._added_again.update(document.content for document in documents if document.content not in new)
             if new:
                 self._recent = {**self._recent, **new}
                 self._known.update(new)
@@ -207,7 +210,8 @@ class TextIndex:
             self.flush()
         with self._maintaining:
             while not should_stop() and (chosen := self._next_merge()):
-                self._merge(chosen, live=None if live is None else frozenset(live()))
+                if not self._merge_live(chosen, live):
+                    break
                 changed = True
         return changed
 
@@ -233,13 +237,26 @@ class TextIndex:
                 return chosen
         return []
 
+    def _merge_live(self, chosen: Sequence[Segment], live: Callable[[], Collection[bytes]] | None) -> bool:
+        """Replace ``chosen`` by one segment with the contents in ``live()``; return False if that has to be repeated.
+
+        A content may come back after ``live()`` was asked. It is not written again, since the old segments have it.
+        """
+        with self._changing:
+            self._added_again = set()
+        try:
+            return self._merge(chosen, live=None if live is None else frozenset(live()))
+        finally:
+            with self._changing:
+                self._added_again = None
+
     def _merge(
         self, chosen: Sequence[Segment], *, live: Collection[bytes] | None = None, wrong: Collection[bytes] = ()
-    ) -> None:
-        """Replace ``chosen`` by one segment.
+    ) -> bool:
+        """Replace ``chosen`` by one segment; return False if they stay, since a content that it lacks came back.
 
         Drops the contents in ``wrong`` and, if ``live`` is given, those not in it. Raises StoreFullError; the old
-        segments stay then.
+        segments stay then, too.
         """
         kept = []
         dropped: set[bytes] = set()
@@ -262,9 +279,14 @@ class TextIndex:
                 path.unlink(missing_ok=True)
             raise
         with self._changing:
+            if self._added_again is not None and not dropped.isdisjoint(self._added_again):
+                with suppress(OSError):  # the next open removes it
+                    path.unlink(missing_ok=True)
+                return False
             self._known -= dropped - self._recent.keys()
             self._replace(chosen, fresh, last_serial=self._manifest.last_serial)
             self._publish()
+        return True
 
     def copy_to(self, directory: Path) -> None:
         """Write a copy of the index into the new ``directory``, which shares its segments. Raises StoreFullError."""
