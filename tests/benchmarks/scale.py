@@ -3,8 +3,9 @@
 
     python tests/benchmarks/scale.py DIRECTORY [--json FILE] [--home DIR] [STAGE ...]
 
-Stages, in this order: cold, queries, filters, saves, restart, killed, verify, idle; all by default. With ``--home`` the
-index stays there, so that later runs can measure single stages on it. A file is created in DIRECTORY and removed again.
+Stages, in this order: cold, queries, filters, grep, saves, restart, killed, verify, idle; all by default. With
+``--home`` the index stays there, so that later runs can measure single stages on it. A file is created in DIRECTORY and
+removed again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
+import re
 import statistics
 import subprocess
 import sys
@@ -43,6 +46,7 @@ QUESTIONS = (
     "handle a timeout",
 )
 FILTERS = ("lang:c", "path:drivers/usb/**", "kind:struct", "-path:drivers/**", "lang:c path:fs/**", "symbol:probe")
+SELECTIVE = 50  # lines
 LONG_S = 3600.0
 Results = dict[str, float]
 
@@ -172,6 +176,43 @@ class Bench:
             results[f"filter_p50_ms {one}"] = statistics.median(times)
         return results
 
+    def grep(self) -> Results:
+        """Time exact search for identifiers, drawn from the tree, that at most ``SELECTIVE`` lines contain."""
+        client, times = self.daemon.client(), []
+        self._wait_for_skipped_texts(client)
+        for pattern in self._identifiers():
+            began = time.perf_counter()
+            found = client.call("grep", pattern=pattern, roots=[str(self.root)]).result
+            elapsed = (time.perf_counter() - began) * 1000
+            assert found["total"] > 0, found
+            if found["total"] <= SELECTIVE:
+                times.append(elapsed)
+        return {
+            "grep_patterns": len(times),
+            "grep_p50_ms": statistics.median(times),
+            "grep_p99_ms": percentile(times, 0.99),
+        }
+
+    def _wait_for_skipped_texts(self, client: RawClient) -> None:
+        """Wait until exact search reads no file for a pattern that occurs nowhere."""
+
+        def is_read() -> bool:
+            found = client.call("grep", pattern="z9q8 w7x6 k5j4", roots=[str(self.root)]).result
+            return bool(found["searched"] == 0)
+
+        until(is_read, timeout_s=LONG_S, what="the texts of skipped files")
+
+    def _identifiers(self) -> list[str]:
+        """Return 300 long identifiers from as many files, the same for the same tree."""
+        chosen = random.Random(1)
+        files = sorted(path for path in self.root.rglob("*.[chp]*") if path.is_file() and not path.is_symlink())
+        found: list[str] = []
+        while len(found) < 300:
+            text = chosen.choice(files).read_text(errors="replace")
+            if words := re.findall(r"\b[A-Za-z_]{10,40}\b", text):
+                found.append(chosen.choice(words))
+        return found
+
     def saves(self) -> Results:
         client, times, path = self.daemon.client(), [], self.root / "kernel" / "codeindexd_scale.c"
         path = path if path.parent.is_dir() else self.root / path.name
@@ -261,7 +302,7 @@ def daemon_in(home: Path | None) -> Iterator[RealDaemon]:
 
 def main() -> int:
     """Run the chosen stages and print what they measured."""
-    stages = ("cold", "queries", "filters", "saves", "restart", "killed", "verify", "idle")
+    stages = ("cold", "queries", "filters", "grep", "saves", "restart", "killed", "verify", "idle")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=Path)
     parser.add_argument("stages", nargs="*", metavar="STAGE")
