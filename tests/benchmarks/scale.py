@@ -198,6 +198,7 @@ class Bench:
 
         def is_read() -> bool:
             found = client.call("grep", pattern="z9q8 w7x6 k5j4", roots=[str(self.root)]).result
+            time.sleep(5)
             return bool(found["searched"] == 0)
 
         until(is_read, timeout_s=LONG_S, what="the texts of skipped files")

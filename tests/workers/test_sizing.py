@@ -66,6 +66,7 @@ def test_overdue(wall_s, cpu_s, starved, gone):
 
 def test_a_job_over_the_whole_catalog_may_take_longer_the_larger_it_is() -> None:
     assert budget_s(FileJob(1, b"/code", b"a.py", size=1 << 30), 20.0) == 20.0
+    assert budget_s(FileJob(1, b"/code", b"a.lock", size=32 << 20, text_only=True), 20.0) == 180.0
     small, large = (budget_s(CentralityJob(1, b"catalog.db", files * 2_000), 20.0) for files in (100, 80_000))
     assert 20.0 <= small < 21.0
     assert 300 < large < 600

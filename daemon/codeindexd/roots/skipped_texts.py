@@ -23,7 +23,8 @@ from codeindexd.workers.pool import WorkerPool
 
 log = structlog.get_logger(__name__)
 _QUIET_S: Final = 5.0
-_AT_ONCE: Final = 100
+_BYTES_AT_ONCE: Final = 32 << 20
+_FILES_AT_ONCE: Final = 500
 
 
 class SkippedTexts:
@@ -65,8 +66,7 @@ class SkippedTexts:
         """Read the unread files now, and return how many were read. Raises StoreFullError, WorkerError, FailedError."""
         unread = await anyio.to_thread.run_sync(self._find_unread)
         read = 0
-        for start in range(0, len(unread), _AT_ONCE):
-            part = unread[start : start + _AT_ONCE]
+        for part in _batches(unread):
             jobs = [
                 FileJob(number, self._root, text.path, size=stat.size, text_only=True)
                 for number, (text, stat) in enumerate(part)
@@ -100,3 +100,17 @@ class SkippedTexts:
             if stat is None or stat.size > MOST_TEXT_BYTES or stat in (text.stat, self._unusable.get(text.file_id)):
                 continue
             yield text, stat
+
+
+def _batches(files: list[tuple[SkippedText, FileStat]]) -> Iterator[list[tuple[SkippedText, FileStat]]]:
+    """Yield the files in batches, each with a bounded number of files and bytes."""
+    batch: list[tuple[SkippedText, FileStat]] = []
+    size = 0
+    for text, stat in files:
+        batch.append((text, stat))
+        size += stat.size
+        if size >= _BYTES_AT_ONCE or len(batch) >= _FILES_AT_ONCE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

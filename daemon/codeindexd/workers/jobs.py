@@ -196,6 +196,7 @@ Result = FileResult | TextsResult | HistoryResult | CentralityResult
 
 _UNKNOWN_COST = 16 * 1024
 _COST_OF_A_BUDGET = 8 << 20  # of a job that grows with the catalog; it takes a tenth of that time
+_TEXT_OF_A_BUDGET = 4 << 20  # of a file without chunks, whose size is not limited; it takes a twentieth of that time
 _JOB_COST = 2 * 1024  # a guess at what a job costs besides its bytes
 
 
@@ -212,6 +213,8 @@ def budget_s(job: Job, file_budget_s: float) -> float:
     """Return the wall-clock time in seconds that a job may take, given that of one file."""
     if isinstance(job, CentralityJob):
         return file_budget_s * (1 + job.cost / _COST_OF_A_BUDGET)
+    if isinstance(job, FileJob) and job.text_only:
+        return file_budget_s * (1 + job.size / _TEXT_OF_A_BUDGET)
     return file_budget_s
 
 
