@@ -39,9 +39,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The paths of the files that are read."""
     paths: list[bytes] = []
 
-    def counting(directory: bytes, file: Any) -> Any:
+    def counting(directory: bytes, file: Any, rules_out: Any) -> Any:
         paths.append(file.entry.path)
-        return read_text(directory, file)
+        return read_text(directory, file, rules_out)
 
     monkeypatch.setattr("codeindexd.search.grep.read_text", counting)
     return paths
@@ -147,8 +147,8 @@ async def test_a_search_without_matches_is_stopped_between_two_files(
     """Nothing is sent, so only the thread itself can notice."""
     third = anyio.Event()
 
-    def reading(directory: bytes, file: Any) -> Any:
-        found = read_text(directory, file)
+    def reading(directory: bytes, file: Any, rules_out: Any) -> Any:
+        found = read_text(directory, file, rules_out)
         read.append(file.entry.path)
         if len(read) == 3:
             anyio.from_thread.run_sync(third.set)

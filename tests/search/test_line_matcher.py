@@ -8,8 +8,10 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import assume, given
 
+from codeindexd.analysis.chunking.indexed_text import indexed_text
 from codeindexd.errors import InvalidQueryError
 from codeindexd.search.line_matcher import LineMatcher
+from support.notebooks import notebook
 
 
 def lines(pattern: str, text: str, **options: bool) -> list[tuple[int, str, str]]:
@@ -79,3 +81,40 @@ def test_lines_are_those_that_match_on_their_own(pieces: list[str], text: str, i
         every.pop()
     expected = [number for number, line in enumerate(every, 1) if plain.search(line)]
     assert [number for number, _, _ in lines(pattern, text, ignore_case=ignore_case)] == expected
+
+
+NEEDLE = 'say "é"'
+ENCODED = {
+    "utf-8": f"{NEEDLE}\n".encode(),
+    "utf-8 with a mark": f"{NEEDLE}\n".encode("utf-8-sig"),
+    "latin-1": f"été {NEEDLE} où\n".encode("latin-1"),
+    "utf-16": f"{NEEDLE}\n".encode("utf-16"),
+    "utf-16 without a mark": 'say "e"\n'.encode("utf-16-le") * 20,
+    "lines that end in CR": f'first\r{NEEDLE}\r"e"'.encode(),
+    "notebook": notebook(NEEDLE, 'say "e"').encode(),
+    "ASCII notebook": notebook('say "e"').encode("ascii"),
+    "ASCII": b'say "e"\n',
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODED)
+@pytest.mark.parametrize("fixed", [True, False])
+@pytest.mark.parametrize("pattern", [NEEDLE, 'say "e"', "é", '"e"', "say", "SAY"])
+def test_no_file_with_a_match_is_ruled_out_by_its_bytes(pattern: str, encoding: str, fixed: bool) -> None:
+    data = ENCODED[encoding]
+    for ignore_case in (False, True):
+        matcher = LineMatcher(pattern, fixed=fixed, ignore_case=ignore_case)
+        text = indexed_text(data)
+        assert text is not None
+        assert not (matcher.rules_out(data) and list(matcher.lines(text.utf8)))
+
+
+def test_plain_patterns_rule_out_what_lacks_them() -> None:
+    data = b"alpha = [1]\n" * 10
+    assert LineMatcher("beta").rules_out(data)
+    assert LineMatcher("Alpha").rules_out(data)
+    assert LineMatcher("[2]", fixed=True).rules_out(data)
+    for pattern in ("alpha", "[2]", "be?ta", r"\d\d"):
+        assert not LineMatcher(pattern).rules_out(data)
+    assert not LineMatcher("beta", ignore_case=True).rules_out(data)
+    assert not LineMatcher("beta").rules_out("é\n".encode())  # decided by its text

@@ -157,7 +157,7 @@ def read_beneath(root: bytes, path: bytes, *, max_bytes: int) -> Contents:
         before = file_stat(os.fstat(descriptor))
         pieces = []
         left = max_bytes + 1
-        while left > 0 and (piece := os.read(descriptor, min(left, _READ_ONCE))):
+        while left > 0 and (piece := os.read(descriptor, min(left, max(before.size + 1, _READ_ONCE)))):
             pieces.append(piece)
             left -= len(piece)
         after = file_stat(os.fstat(descriptor))

@@ -177,20 +177,17 @@ def grep_files(
         if not found.is_current:
             changed.add(path)
         count = 0
-        if found.text is not None:
-            totals.searched += 1
-            if is_affordable(request.matcher, found.text.utf8, totals.left_out):
-                shown, lines = _matching(
-                    found.text.utf8, request, mask_secrets and (may_be_masked or not found.is_current)
-                )
-                for line in lines:
-                    count += 1
-                    is_returned = request.limit is None or returned < request.limit
-                    if is_returned and not (request.names_only and count > 1):
-                        returned += 1
-                        yield _matched_line(root, path, found.text, shown, line, request)
-                    if request.names_only or (request.max_count is not None and count >= request.max_count):
-                        break
+        totals.searched += found.text is not None or found.is_ruled_out
+        if found.text is not None and is_affordable(request.matcher, found.text.utf8, totals.left_out):
+            shown, lines = _matching(found.text.utf8, request, mask_secrets and (may_be_masked or not found.is_current))
+            for line in lines:
+                count += 1
+                is_returned = request.limit is None or returned < request.limit
+                if is_returned and not (request.names_only and count > 1):
+                    returned += 1
+                    yield _matched_line(root, path, found.text, shown, line, request)
+                if request.names_only or (request.max_count is not None and count >= request.max_count):
+                    break
         totals.total += count
         totals.files += bool(count)
         yield FileCount(root, path, count) if count else None
@@ -217,7 +214,7 @@ def _texts(
         if time.monotonic() > deadline:
             left_out["not searched in time"] += len(files) - number
             return
-        found = read_text(root.spec.raw, file)
+        found = read_text(root.spec.raw, file, request.matcher.rules_out)
         if found.error:
             left_out[f"unreadable ({found.error})"] += 1
         if found.is_too_large:
@@ -298,18 +295,22 @@ def _candidates(snapshot: Snapshot, matcher: LineMatcher) -> Iterator[tuple[byte
 class FileText:
     """A file's text, and whether its content is still the one in the catalog.
 
-    ``text`` is None if the file is gone, binary, too large or unreadable. ``error`` says why a file that exists cannot
-    be read; "" if it was read or is gone.
+    ``text`` is None if the file is gone, binary, too large or unreadable, or if it was ruled out because of its bytes.
+    ``error`` says why a file that exists cannot be read; "" if it was read or is gone.
     """
 
     text: IndexedText | None
     is_current: bool
     is_too_large: bool = False
+    is_ruled_out: bool = False
     error: str = ""
 
 
-def read_text(root: bytes, file: StoredFile) -> FileText:
-    """Read a file of the catalog. Blocking. Raises FailedError when the process can read no file at all."""
+def read_text(root: bytes, file: StoredFile, rules_out: Callable[[bytes], bool] = lambda data: False) -> FileText:
+    """Read a file of the catalog, and decode it unless ``rules_out`` returns True for its bytes. Blocking.
+
+    Raises FailedError when the process can read no file at all.
+    """
     try:
         data = read_beneath(root, file.entry.path, max_bytes=MOST_TEXT_BYTES).data
     except OSError as error:
@@ -323,6 +324,8 @@ def read_text(root: bytes, file: StoredFile) -> FileText:
     if len(data) > MOST_TEXT_BYTES:
         return FileText(None, is_current=True, is_too_large=True)
     is_current = file.outcome is not Outcome.INDEXED or xxhash.xxh3_128_digest(data) == file.entry.hash
+    if rules_out(data):
+        return FileText(None, is_current, is_ruled_out=True)
     return FileText(indexed_text(data), is_current)
 
 
