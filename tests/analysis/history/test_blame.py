@@ -302,6 +302,29 @@ def test_random_histories(repository: TestRepository, seed: int) -> None:
     assert_equal_to_git(repository, path)
 
 
+def test_a_symbolic_link_that_became_a_file_has_no_former_name(repository: TestRepository) -> None:
+    text = lines(*(f"line {number} of the license" for number in range(20)))
+    repository.commit({"py/LICENSE": text})
+    (repository.top / "LICENSE").symlink_to("py/LICENSE")
+    repository.commit()
+    (repository.top / "LICENSE").unlink()
+    repository.git("rm", "-q", "py/LICENSE")
+    changed = repository.commit({"LICENSE": text})
+    assert {commit for commit, _, _ in blame_of_git(repository, "LICENSE").values()} == {changed}
+    assert_equal_to_git(repository, "LICENSE")
+    repository.commit({"LICENSE": text + "one more line of it\n"})
+    assert_equal_to_git(repository, "LICENSE")
+
+
+def test_a_file_that_replaces_a_directory_can_have_a_former_name(repository: TestRepository) -> None:
+    text = lines(*(f"line {number} of the license" for number in range(20)))
+    repository.commit({"old": text, "LICENSE/part": "x\n"})
+    repository.git("rm", "-q", "LICENSE/part")
+    repository.git("mv", "old", "LICENSE")
+    repository.commit()
+    assert_equal_to_git(repository, "LICENSE")
+
+
 def test_questions_about_single_lines_share_what_was_compared(repository: TestRepository) -> None:
     """In any order, lines have the origins that git says; what was compared for one is not compared again."""
     chosen = random.Random(5)

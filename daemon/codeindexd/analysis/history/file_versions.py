@@ -78,13 +78,25 @@ class FileVersions:
 
     def find(self, commit: bytes, path: bytes) -> FileVersion | None:
         """Return the regular file ``path`` of a commit, or None if there is none."""
+        mode, found = self._at(commit, path)
+        return FileVersion(commit, path, found) if mode in REGULAR_FILES else None
+
+    def can_be_renamed_to(self, commit: bytes, path: bytes) -> bool:
+        """Return True if a file ``path`` of a child of ``commit`` is new there, so that it may have a former name.
+
+        A symbolic link or a submodule that became a file is not new to git: its type was changed.
+        """
+        return self._at(commit, path)[0] in (b"", DIRECTORY)
+
+    def _at(self, commit: bytes, path: bytes) -> tuple[bytes, bytes]:
+        """Return the mode and the id of what a commit has at ``path``; (b"", b"") if there is nothing."""
         mode, found = DIRECTORY, self._tree(commit)
         for name in path.split(b"/"):
             entry = self._entry(found, name) if mode == DIRECTORY else None
             if entry is None:
-                return None
+                return b"", b""
             mode, found = entry
-        return FileVersion(commit, path, found) if mode in REGULAR_FILES else None
+        return mode, found
 
     def data(self, blob: bytes) -> bytes:
         """Return the content of a blob."""
@@ -149,7 +161,9 @@ class FileVersions:
         found = []
         for parent in self.parents(version.commit):
             same_path = self.find(parent, version.path)
-            former = same_path if same_path is not None else self._renamed_from(parent, version)
+            former = same_path
+            if same_path is None and self.can_be_renamed_to(parent, version.path):
+                former = self._renamed_from(parent, version)
             if former is not None:
                 found.append(former)
         return found

@@ -40,7 +40,7 @@ def committed_versions(
     found = []
     for commit in [head, *_merged_commits(location)]:
         version = versions.find(commit, path)
-        if version is None and location.top is not None:
+        if version is None and location.top is not None and versions.can_be_renamed_to(commit, path):
             removed = sorted(_not_in_work_tree(versions, commit, os.fsencode(location.top)))
             former = former_file(path, versions.blob_id(data), data, removed, versions.data)
             version = FileVersion(commit, *former) if former is not None else None
