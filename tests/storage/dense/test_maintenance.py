@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from codeindexd.storage.dense import Dense, arithmetic
-from codeindexd.storage.dense.arithmetic import codes_of, cosines, cosines_in_blocks, hamming, nearest, to_int8
+from codeindexd.storage.dense.arithmetic import codes_of, cosines, cosines_in_blocks, nearest, to_int8
 from codeindexd.storage.dense.maintenance import Thresholds
 from storage.dense.sample_vectors import clustered, rounded, vector_of
 
@@ -152,22 +152,28 @@ def test_int8_keeps_cosines() -> None:
     np.testing.assert_allclose(cosines(rows, rows[5]), expected, atol=4e-3)
 
 
-@pytest.mark.parametrize("rows_at_a_time", [7, 300, 1000])
-def test_the_distance_of_codes_counts_different_signs(monkeypatch: pytest.MonkeyPatch, rows_at_a_time: int) -> None:
+@pytest.mark.parametrize("rows_at_a_time", [8, 304, 1000])
+@pytest.mark.parametrize("dimensions", [1, 63, 64, 65, 256, 384])
+def test_the_nearest_codes_are_those_with_the_fewest_different_signs(
+    monkeypatch: pytest.MonkeyPatch, rows_at_a_time: int, dimensions: int
+) -> None:
     monkeypatch.setattr(arithmetic, "_CACHED_ROWS", rows_at_a_time)
-    for dimensions in (1, 63, 64, 65, 256, 384):
-        matrix = to_int8(clustered(300, dimensions))
-        codes = codes_of(matrix)
-        assert codes.shape == (-(-dimensions // 64), 300)
-        expected = ((matrix > 0) != (matrix[7] > 0)).sum(axis=1)
-        assert hamming(codes, codes_of(matrix[7:8])).tolist() == expected.tolist()
+    matrix = to_int8(clustered(700, dimensions))
+    distances = ((matrix > 0) != (matrix[7] > 0)).sum(axis=1)
+    some = np.random.default_rng(1).random(300) < 0.3
+    parts = [(codes_of(matrix[:300]), some), (codes_of(matrix[300:400]), None), (codes_of(matrix[400:]), None)]
+    counted = np.concatenate([some, np.ones(400, dtype=bool)])
+    for count in (1, 5, 60, 10_000):
+        bound = np.sort(distances[counted])[:count][-1]
+        expected = np.flatnonzero(counted & (distances <= bound)).tolist()  # all that are as near as the last one
+        first, second, third = nearest(parts, codes_of(matrix[7:8]), count)
+        assert [*first.tolist(), *(300 + second).tolist(), *(400 + third).tolist()] == expected
 
 
-def test_the_nearest_include_all_equals_of_the_last() -> None:
-    distances = np.array([5, 3, 9, 3, 3, 1, 9], dtype=np.uint16)
-    assert nearest(distances, 1).tolist() == [5]
-    assert nearest(distances, 2).tolist() == [1, 3, 4, 5]
-    assert nearest(distances, 100).tolist() == [0, 1, 2, 3, 4, 5, 6]
+def test_of_no_rows_none_are_near() -> None:
+    codes = codes_of(to_int8(clustered(20, 64)))
+    assert [rows.tolist() for rows in nearest([(codes, np.zeros(20, dtype=bool))], codes[:, :1], 3)] == [[]]
+    assert nearest([], codes[:, :1], 3) == []
 
 
 def test_the_codes_of_a_segment_are_those_of_its_rows(dense: Dense) -> None:

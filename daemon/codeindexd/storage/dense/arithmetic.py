@@ -6,6 +6,7 @@ the angle between the vectors, at an eighth of the memory traffic; cosines of th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,10 @@ Int8Rows = NDArray[np.int8]
 Codes = NDArray[np.uint64]
 Single = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+Distances = NDArray[np.uint16]
 
 ALIVE = np.iinfo(np.int32).max  # the "died" epoch of a row that is alive
-_CACHED_ROWS = 32_768  # of codes at a time: 256 KB a word
+_CACHED_ROWS = 16_384  # of codes at a time: 128 KB a word; a multiple of 8
 _BLOCK = 4096  # rows at a time, so that temporary arrays stay small
 _EXPONENT = np.uint16(0x7C00)
 
@@ -101,29 +103,71 @@ def codes_of(matrix: Int8Rows) -> Codes:
     return np.ascontiguousarray(packed.view("<u8").T)
 
 
-def hamming(codes: Codes, code: Codes) -> NDArray[np.uint16]:
-    """Return in how many bits each of ``codes`` (w, n) differs from ``code`` (w, 1).
+def nearest(parts: Sequence[tuple[Codes, Mask | None]], code: Codes, count: int) -> list[Rows]:
+    """Return the sorted rows of each part that have the ``count`` codes nearest to ``code`` (w, 1) of all parts.
 
-    Works in blocks whose intermediate results stay in the processor's cache: whole ones would be written to fresh pages
-    of memory for every word, which takes half as long again.
+    Each part has codes (w, n) and a mask (n,) of the rows that count, None for all. All rows that are as near as the
+    last one of ``count`` are returned as well.
     """
-    rows = codes.shape[1]
-    distances = np.zeros(rows, dtype=np.uint16)
-    differing = np.empty(min(rows, _CACHED_ROWS), dtype=np.uint64)
-    counts = np.empty(min(rows, _CACHED_ROWS), dtype=np.uint8)
-    for start in range(0, rows, _CACHED_ROWS):
-        part = distances[start : start + _CACHED_ROWS]
-        for word, wanted in zip(codes, code[:, 0], strict=True):
-            np.bitwise_xor(word[start : start + _CACHED_ROWS], wanted, out=differing[: len(part)])
-            part += np.bitwise_count(differing[: len(part)], out=counts[: len(part)])
-    return distances
+    scan = _Scan(code, count)
+    kept: list[list[tuple[Rows, Distances]]] = [scan.near_rows(codes, mask) for codes, mask in parts]
+    return [
+        np.concatenate([rows[distances <= scan.bound] for rows, distances in of_part] or [np.empty(0, np.intp)])
+        for of_part in kept
+    ]
 
 
-def nearest(distances: NDArray[np.uint16], count: int) -> Rows:
-    """Return the sorted positions of the ``count`` smallest ``distances`` (n,), and of all that equal the last one."""
-    within = np.cumsum(np.bincount(distances))
-    threshold = int(np.searchsorted(within, count))
-    return np.flatnonzero(distances <= threshold)
+class _Scan:
+    """A scan of codes that forgets at once what cannot be among the nearest.
+
+    ``bound`` is the distance of the last of the nearest rows so far. Blocks are so small that all intermediate results
+    stay in the processor's cache, in arrays that are used again: fresh pages of memory for whole ones would take longer
+    than the comparison.
+    """
+
+    def __init__(self, code: Codes, count: int) -> None:
+        self._code = code[:, 0]
+        self._count = count
+        self.bound = self._largest = 64 * len(code)
+        self._within = np.zeros(self.bound + 1, dtype=np.int64)  # rows so far, by their distance
+        self._differing = np.empty(_CACHED_ROWS, dtype=np.uint64)
+        self._bits = np.empty(_CACHED_ROWS, dtype=np.uint8)
+        self._distances = np.empty(_CACHED_ROWS, dtype=np.uint16)
+        self._is_near = np.zeros(_CACHED_ROWS, dtype=bool)
+
+    def near_rows(self, codes: Codes, mask: Mask | None) -> list[tuple[Rows, Distances]]:
+        """Return the rows of a part that may be among the nearest, and their distances, as one pair a block."""
+        found = []
+        for start in range(0, codes.shape[1], _CACHED_ROWS):
+            distances = self._block(codes[:, start : start + _CACHED_ROWS])
+            rows = self._near(distances)
+            if mask is not None:
+                rows = rows[mask[start + rows]]
+            near = distances[rows]
+            found.append((start + rows, near))
+            self._within += np.bincount(near, minlength=len(self._within))
+            self.bound = min(self._largest, int(np.searchsorted(np.cumsum(self._within), self._count)))
+        return found
+
+    def _block(self, codes: Codes) -> Distances:
+        """Return in how many bits each of ``codes`` (w, n) differs from the code; overwritten by the next call."""
+        rows = codes.shape[1]
+        distances, differing, bits = self._distances[:rows], self._differing[:rows], self._bits[:rows]
+        distances.fill(0)
+        for word, wanted in zip(codes, self._code, strict=True):
+            np.bitwise_xor(word, wanted, out=differing)
+            np.add(distances, np.bitwise_count(differing, out=bits), out=distances)
+        return distances
+
+    def _near(self, distances: Distances) -> Rows:
+        """Return the sorted rows of a block within the bound. Looks at eight at a time, since there are few."""
+        if self.bound == self._largest:
+            return np.arange(len(distances))
+        self._is_near[len(distances) :] = False
+        np.less_equal(distances, self.bound, out=self._is_near[: len(distances)])
+        eights = np.flatnonzero(self._is_near.view(np.uint64))
+        places, offsets = np.nonzero(self._is_near.reshape(-1, 8)[eights])
+        return np.asarray(8 * eights[places] + offsets)
 
 
 def best(ids: Ids, scores: Single, limit: int) -> tuple[Ids, Single]:

@@ -16,7 +16,6 @@ from codeindexd.storage.dense.arithmetic import (
     best,
     codes_of,
     cosines,
-    hamming,
     nearest,
     to_int8,
     unit,
@@ -27,7 +26,6 @@ from codeindexd.storage.dense.state import DenseState, TailRows
 _EXACT_ROWS = 100_000  # up to this many rows of segments are scored without their codes; it takes 1.5 ms
 _NEAREST_SHARE = 1 / 256  # of the rows are chosen by their codes and then scored: recall@100 is 0.995
 _FEWEST_NEAREST = 2_000
-_UNWANTED = np.iinfo(np.uint16).max
 
 
 class DenseSnapshot:
@@ -137,19 +135,8 @@ def _nearest_rows(
         for segment, mask in wanted:
             yield segment, np.arange(len(segment.ids)) if mask is None else np.flatnonzero(mask)
         return
-    code = codes_of(query[None])
-    distances = []
-    for segment, mask in wanted:
-        found = hamming(segment.codes, code)
-        if mask is not None:
-            found[~mask] = _UNWANTED
-        distances.append(found)
-    rows = nearest(np.concatenate(distances), count)
-    start = 0
-    for segment, _ in wanted:
-        first, last = np.searchsorted(rows, (start, start + len(segment.ids)))
-        yield segment, rows[first:last] - start
-        start += len(segment.ids)
+    rows = nearest([(segment.codes, mask) for segment, mask in wanted], codes_of(query[None]), count)
+    yield from zip((segment for segment, _ in wanted), rows, strict=True)
 
 
 def _score(ids: Ids, matrix: Int8Rows, rows: Rows, query: Int8Rows, limit: int) -> tuple[Ids, Single]:
