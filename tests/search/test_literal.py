@@ -51,6 +51,34 @@ def test_the_longest_fixed_part_of_a_message_is_found(root: Indexed, text: str, 
     assert found(root, text) == paths
 
 
+def test_a_part_of_a_message_is_whole_words(root: Indexed) -> None:
+    root.save("part.py", 'TEXT = "unlock slow paths are taken"\n')
+    root.save("whole.py", 'TEXT = "take the lock slow path, and wait"\n')
+    assert found(root, "mutex lock slow path 7") == {b"whole.py"}
+    root.save("mutex.py", 'TEXT = "every mutex lock slow path 70"\n')  # all of a text may end inside a word
+    assert found(root, "mutex lock slow path 7") == {b"mutex.py"}
+
+
+@pytest.mark.parametrize(
+    "written", ["the userId given is wrong", "THE USERID GIVEN IS WRONG", "the userid given is wrong"]
+)
+@pytest.mark.parametrize(
+    "typed", ["The userid given is wrong", "the userId given is wrong", "the USER_ID given is wrong"]
+)
+def test_all_of_a_text_is_found_in_any_case(root: Indexed, written: str, typed: str) -> None:
+    root.save("x.py", f'raise ValueError("{written}")\n')
+    assert found(root, typed) == ({b"x.py"} if typed.lower() == written.lower() else set())
+
+
+def test_code_is_found_behind_many_files_with_the_same_letters(root: Indexed) -> None:
+    for number in range(120):
+        root.save(
+            f"a/{number}.py", f"X = 'number {number} of the list'\nY = 'the number given'\nZ = 'given number of'\n"
+        )
+    root.save("z.py", "raise ValueError('the given number of')\n")
+    assert found(root, "the given number of") == {b"z.py"}
+
+
 def test_code_counts_where_tests_have_the_whole_message(root: Indexed) -> None:
     message = "the endpoint function index is overwritten here."
     assert found(root, message) == {b"a.py", b"tests/test_a.py"}

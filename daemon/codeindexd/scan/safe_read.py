@@ -21,7 +21,7 @@ VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 NO_SUCH_FILE = VANISHED | {errno.EINVAL, errno.ENXIO}
 """Errno values with which :func:`open_beneath` says that there is no regular file of this path."""
 
-_READ_ONCE = 1 << 20
+_FEWEST_READ = 1 << 12
 _FINE_WINDOW_NS = 50_000_000  # kernel clocks tick every 1 to 10 ms
 _COARSE_WINDOW_NS = 2_000_000_000  # FAT; some network file systems 1 s
 _SECOND_NS = 1_000_000_000
@@ -157,7 +157,8 @@ def read_beneath(root: bytes, path: bytes, *, max_bytes: int) -> Contents:
         before = file_stat(os.fstat(descriptor))
         pieces = []
         left = max_bytes + 1
-        while left > 0 and (piece := os.read(descriptor, min(left, max(before.size + 1, _READ_ONCE)))):
+        piece_bytes = max(before.size + 1, _FEWEST_READ)  # 1 MB would be mapped and unmapped for every small file
+        while left > 0 and (piece := os.read(descriptor, min(left, piece_bytes))):
             pieces.append(piece)
             left -= len(piece)
         after = file_stat(os.fstat(descriptor))

@@ -10,23 +10,26 @@ from __future__ import annotations
 import itertools
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from functools import cache, partial
 from typing import Final
 
 from codeindexd.analysis import secrets
-from codeindexd.analysis.tokens import split_identifier, tokens_of
+from codeindexd.analysis.tokens import tokens_of
+from codeindexd.analysis.trigrams import fold
 from codeindexd.search.exact import chunks_on_lines
 from codeindexd.search.file_roles import is_test
 from codeindexd.search.grep import read_text
-from codeindexd.search.line_matcher import LineMatcher
-from codeindexd.search.prepared_query import stems_of
+from codeindexd.search.line_matcher import LineMatch, LineMatcher
 from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.search.trigram_query import literal_query
-from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.snapshot import Snapshot
+from codeindexd.types import StoredFile
 
 _BUDGET_S: Final = 0.1
+_MOST_S: Final = 0.3  # where files come from a slow disk
 _MOST_CONTENTS: Final = 100
+_MOST_FILES: Final = 1_000
 _MOST_CHUNKS: Final = 200
 _MOST_PARTS: Final = 120
 _MIN_BYTES: Final = 3  # a trigram; one letter of many scripts
@@ -57,30 +60,29 @@ def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[
 
     Parts are tried from the longest to the shortest, until one is in code that is not a test. Shorter parts are
     tried, too, after one that is only in tests, which quote messages with their values, or nowhere behind a quotation
-    mark, as in documents. All chunks found on the way are returned.
+    mark, as in documents. All chunks found on the way are returned. All of ``text`` may begin and end inside a word of
+    the code, parts of it may not.
 
     This is a best effort within a tenth of a second, over the contents that the text index knows: use it to rank an
     answer, not to complete one. Text inside a masked secret does not count. Blocking.
     """
-    deadline = time.monotonic() + _BUDGET_S
+    budget = _Budget()
     elsewhere: dict[int, int] = {}
 
-    def may_be_there(run: str) -> bool:
-        # Large files contain all trigrams of most runs, but seldom these words side by side.
-        words = stems_of(word for token in tokens_of(run) for word in split_identifier(token))
-        return not words or bool(snapshot.lexical.search(LexicalQuery(phrases=[words], required=True), 1))
+    @cache
+    def files_with(part: str, *, is_whole: bool = False) -> frozenset[int] | None:
+        # Large files contain all trigrams of most parts, but seldom their words side by side.
+        tokens = _whole_tokens(part, is_whole=is_whole)
+        ids, is_all = snapshot.lexical.files_with_tokens(tokens, _MOST_FILES, any_case=is_whole)
+        return frozenset(ids) if is_all else None
 
-    for part, is_whole in itertools.islice(_parts(text, may_be_there), _MOST_PARTS):
-        if time.monotonic() > deadline:
+    for part, is_whole in itertools.islice(_parts(text, lambda run: files_with(run) != frozenset()), _MOST_PARTS):
+        if budget.is_spent():
             break
-        # The text index ignores the case of ASCII letters, so these contents serve both cases.
-        contents = dict(itertools.islice(snapshot.text.candidates(literal_query(part)), _MOST_CONTENTS))
-        if not contents:
+        files = _files_that_may_contain(snapshot, part, files_with(part, is_whole=is_whole))
+        if not files:
             continue
-        found, quoted = _chunks_with(root, snapshot, LineMatcher(part, fixed=True), contents, deadline)
-        if not found and is_whole:
-            matcher = LineMatcher(part, fixed=True, ignore_case=True)
-            found, quoted = _chunks_with(root, snapshot, matcher, contents, deadline)
+        found, quoted = _chunks_with(root, snapshot, part, files, budget, is_whole=is_whole)
         conclusive = found if is_whole else quoted
         if any(not is_test(chunk.path) for chunk in snapshot.catalog.chunks(sorted(conclusive)).values()):
             return elsewhere | found
@@ -88,26 +90,112 @@ def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[
     return elsewhere
 
 
+class _Budget:
+    """The time that a search may take: CPU time, which does not depend on what else the machine does, up to a limit."""
+
+    def __init__(self) -> None:
+        self._began, self._cpu_began = time.monotonic(), time.thread_time()
+
+    def is_spent(self) -> bool:
+        """Return True if no time is left."""
+        passed = time.monotonic() - self._began
+        return passed > _MOST_S or (passed > _BUDGET_S and time.thread_time() - self._cpu_began > _BUDGET_S)
+
+
+def _files_that_may_contain(snapshot: Snapshot, part: str, within: Set[int] | None) -> list[tuple[StoredFile, bool]]:
+    """Return the files that may contain ``part`` in any case, and whether each has masked secrets; by path.
+
+    They are among those with the ids ``within`` (None: among all). Of more than a hundred contents, only some are
+    returned.
+    """
+    if within is not None and not within:
+        return []
+    # The text index ignores the case of ASCII letters, so these contents serve both cases.
+    candidates = snapshot.text.candidates(literal_query(part))
+    if within is not None:
+        hashes = snapshot.catalog.content_hashes(within)
+        candidates = (one for one in candidates if one[0] in hashes)
+    contents = dict(itertools.islice(candidates, _MOST_CONTENTS))
+    files = snapshot.catalog.files_with_hashes(list(contents))
+    return [(file, contents[file.entry.hash]) for file in sorted(files, key=lambda file: file.entry.path)]
+
+
+def _whole_tokens(part: str, *, is_whole: bool) -> list[str]:
+    """Return the tokens of ``part`` that are whole in a text with ``part``.
+
+    With ``is_whole``, those at its ends may be longer in the text, and letters beyond ASCII may be in another case
+    there, so none are returned if it has any.
+    """
+    if not is_whole:
+        return tokens_of(part)
+    if not part.isascii():
+        return []
+    tokens = tokens_of(part)
+    last = len(tokens) - 1 if _is_word_character(ord(part[-1])) else len(tokens)
+    return tokens[1 if _is_word_character(ord(part[0])) else 0 : last]
+
+
 def _chunks_with(
-    root: SearchableRoot, snapshot: Snapshot, matcher: LineMatcher, contents: Mapping[bytes, bool], deadline: float
+    root: SearchableRoot,
+    snapshot: Snapshot,
+    part: str,
+    files: Iterable[tuple[StoredFile, bool]],
+    budget: _Budget,
+    *,
+    is_whole: bool,
 ) -> tuple[dict[int, int], set[int]]:
-    """Return the chunks with a match, by id with its first line, and those where it follows a quotation mark."""
+    """Return the chunks with ``part``, by id with its first line, and those where it follows a quotation mark.
+
+    With ``is_whole``, ``part`` may begin and end inside a word, and if no chunk has it in this case, its case is
+    ignored.
+    """
     found: dict[int, int] = {}
     quoted: set[int] = set()
-    for file in sorted(snapshot.catalog.files_with_hashes(list(contents)), key=lambda file: file.entry.path):
-        if len(found) > _MOST_CHUNKS or time.monotonic() > deadline:
+    in_other_case: dict[int, int] = {}
+    matcher = LineMatcher(part, fixed=True, ignore_case=is_whole)
+    needle = part.encode("utf-8", "surrogatepass")
+    for file, may_be_masked in files:
+        if len(found) > _MOST_CHUNKS or budget.is_spent():
             break
-        text = read_text(root.spec.raw, file).text
+        text = read_text(root.spec.raw, file, partial(_lacks, file.encoding, fold(needle))).text
         if text is None:
             continue
         shown = text.utf8
-        if contents.get(file.entry.hash, True) and any(True for _ in matcher.lines(shown)):
-            shown = secrets.mask(shown)
         lines = list(matcher.lines(shown))
+        if lines and may_be_masked:
+            shown = secrets.mask(shown)
+            lines = list(matcher.lines(shown))
+        if is_whole:
+            if not found and len(in_other_case) <= _MOST_CHUNKS:
+                in_other_case.update(chunks_on_lines(snapshot, file, text, lines))
+            lines = [line for line in lines if needle in shown[line.line_start : line.line_end]]
+        else:
+            lines = [line for line in lines if _has_whole_words(matcher, shown, line)]
+            in_quotes = [line for line in lines if _QUOTE.search(shown, line.line_start, line.start)]
+            quoted.update(chunks_on_lines(snapshot, file, text, in_quotes))
         found.update(chunks_on_lines(snapshot, file, text, lines))
-        in_quotes = [line for line in lines if _QUOTE.search(shown, line.line_start, line.start)]
-        quoted.update(chunks_on_lines(snapshot, file, text, in_quotes))
-    return found, quoted
+    return found or in_other_case, quoted
+
+
+def _lacks(encoding: str, needle: bytes, data: bytes) -> bool:
+    """Return True if the bytes of a file of this encoding are sure to lack ``needle`` (folded UTF-8) in any case."""
+    return encoding == "utf-8" and needle not in fold(data)
+
+
+def _has_whole_words(matcher: LineMatcher, text: bytes, line: LineMatch) -> bool:
+    """Return True if a match of the line does not begin or end inside a word."""
+    return any(
+        not _is_inside_word(text, start) and not _is_inside_word(text, end) for start, end in matcher.spans(text, line)
+    )
+
+
+def _is_inside_word(text: bytes, at: int) -> bool:
+    return 0 < at < len(text) and _is_word_character(text[at - 1]) and _is_word_character(text[at])
+
+
+def _is_word_character(code: int) -> bool:
+    """Return True for a letter, a digit, ``_``, and any byte or character beyond ASCII."""
+    return code >= 0x80 or code == ord("_") or chr(code).isalnum()
 
 
 def is_long_enough(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tantivy import Occur, Query, Schema
 
+from codeindexd.analysis.tokens import split_identifier, stem
 from codeindexd.storage.lexical.schema import encodable
 
 MAX_TERMS = 64  # of words, names and identifiers each: a pasted file must not become a query of ten thousand terms
@@ -89,6 +91,34 @@ def restrict(query: Query, filters: Sequence[Clause]) -> Query:
     """Return ``query`` restricted to the documents that match all ``filters``."""
     # Nested in a must clause: next to a must clause, the query's own should clauses would be optional.
     return Query.boolean_query([(Occur.Must, query), *filters]) if filters else query
+
+
+def side_by_side(tokens: Sequence[str], schema: Schema, frequency: DocumentFrequency | None = None) -> Query | None:
+    """Return a query for chunks with ``tokens`` side by side, scoring nothing; None if they have no words.
+
+    Tokens are runs of word characters, as the code has them. With ``frequency`` (as for :func:`scoring_query`),
+    chunks that may have them in another case match, too. In another case, the words of an identifier may be others:
+    ``userId`` has two words, ``userid`` has one.
+    """
+    used = [(token.strip("_").lower(), list(map(stem, split_identifier(token)))) for token in tokens[:MAX_TERMS]]
+    words = [word for _, of_token in used for word in of_token]
+    if not words:
+        return None
+    either = [_phrase(schema, words)]
+    if frequency is not None:
+        others = {name: _written_otherwise(name, of_token, frequency) for name, of_token in used if of_token}
+        always = [word for name, of_token in used if of_token and not others[name] for word in of_token]
+        for field, value in itertools.chain.from_iterable(others.values()):
+            required = [term(schema, field, value), *(term(schema, "words", word) for word in always)]
+            either.append(Query.boolean_query([(Occur.Must, one) for one in required]))
+    return Query.const_score_query(any_of(either), 0.0)
+
+
+def _written_otherwise(name: str, words: Sequence[str], frequency: DocumentFrequency) -> list[tuple[str, str]]:
+    """Return the fields and terms of chunks that have an identifier, with these ``words``, in another case."""
+    single = stem(name)
+    otherwise = [("identifiers", name)] + ([("words", single)] if words != [single] else [])
+    return [(field, value) for field, value in otherwise if frequency(field, value)]
 
 
 def _anywhere(schema: Schema, fields: Sequence[tuple[str, float]], value: str) -> list[Query]:

@@ -17,6 +17,7 @@ from codeindexd.storage.lexical.query import (
     filter_clause,
     restrict,
     scoring_query,
+    side_by_side,
     term,
 )
 from codeindexd.storage.lexical.schema import (
@@ -132,6 +133,21 @@ class LexicalSnapshot:
             clauses = [filter_clause(term(self._schema, field, word)) for word in dict.fromkeys(words)]
             most = min(limit + 1, max(1, self._searcher.num_docs))
             found = self._searcher.search(Query.boolean_query(clauses), most, count=False).hits
+            ids = self._searcher.fast_field_values("file_id", [address for _, address in found[:limit]])
+        return sorted({int(file_id) for file_id in ids if file_id is not None}), len(found) <= limit
+
+    def files_with_tokens(self, tokens: Sequence[str], limit: int, *, any_case: bool = False) -> tuple[list[int], bool]:
+        """Return the sorted ids of the files with a chunk that has ``tokens`` side by side.
+
+        Tokens are runs of word characters. With ``any_case``, chunks that may have them in another case count,
+        too. At most ``limit`` chunks are looked at; the second value says whether these were all.
+        """
+        with translated():
+            query = side_by_side(tokens, self._schema, self._searcher.doc_freq if any_case else None)
+            if query is None or limit <= 0:
+                return [], False
+            most = min(limit + 1, max(1, self._searcher.num_docs))
+            found = self._searcher.search(query, most, count=False).hits
             ids = self._searcher.fast_field_values("file_id", [address for _, address in found[:limit]])
         return sorted({int(file_id) for file_id in ids if file_id is not None}), len(found) <= limit
 
