@@ -33,6 +33,7 @@ candidates = st.lists(
         body=scores,
         exact=scores,
         mention=scores,
+        asked_for=st.just({}),
     ),
     unique_by=lambda candidate: candidate.chunk_id,
     max_size=30,

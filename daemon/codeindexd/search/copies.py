@@ -11,21 +11,24 @@ from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import StoredChunk
 
 _MOST_CONTENTS: Final = 2_000
-_AT_ONCE: Final = 500
-_MOST_LINE_CHARS: Final = 200
+_MOST_CHARS: Final = 300  # further ones hardly rule out more
 
 
 def copies_of(snapshot: Snapshot, chunk: StoredChunk, text: str) -> Iterator[StoredChunk]:
     """Yield the other chunks of the index with the same text as ``chunk``, by path and line.
 
-    ``text`` is that text. Only the first 2,000 contents that may contain its longest line are looked at. Blocking.
+    ``text`` is that text. Only the first 2,000 contents that may contain its longest lines are looked at. Blocking.
     """
-    line = max((one.strip() for one in text.splitlines()), key=len, default="")[:_MOST_LINE_CHARS]
-    candidates = itertools.islice(snapshot.text.candidates(literal_query(line)), _MOST_CONTENTS)
-    found: dict[int, StoredChunk] = {}
-    while part := [content for content, _ in itertools.islice(candidates, _AT_ONCE)]:
-        for file in snapshot.catalog.files_with_hashes(part):
-            for other in snapshot.catalog.chunks_of_file(file.file_id):
-                if other.span_hash == chunk.span_hash and other.chunk_id != chunk.chunk_id:
-                    found[other.chunk_id] = other
-    yield from sorted(found.values(), key=lambda other: (other.path, other.span.start_line))
+    candidates = snapshot.text.candidates(literal_query(_longest_lines(text)))
+    contents = [content for content, _ in itertools.islice(candidates, _MOST_CONTENTS)]
+    files = [file.file_id for file in snapshot.catalog.files_with_hashes(contents)]
+    ids = [one for one in snapshot.catalog.chunk_ids_with_text(files, chunk.span_hash) if one != chunk.chunk_id]
+    yield from sorted(snapshot.catalog.chunks(ids).values(), key=lambda other: (other.path, other.span.start_line))
+
+
+def _longest_lines(text: str) -> str:
+    """Return the longest lines of ``text``, about 300 characters in all."""
+    lines = sorted({line.strip() for line in text.splitlines()}, key=lambda line: (-len(line), line))
+    sizes = itertools.accumulate(map(len, lines))
+    longest = [line for line, size in zip(lines, sizes, strict=True) if size - len(line) < _MOST_CHARS]
+    return "\n".join(longest)[:_MOST_CHARS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -98,8 +99,8 @@ def chunks_on_lines(
     if not matching:
         return found
     places = [text.to_source(line.line_start) for line in matching]
-    for chunk in snapshot.catalog.chunks_of_file(file.file_id):
-        at = int(np.searchsorted(places, chunk.span.start_byte))
-        if at < len(places) and places[at] < chunk.span.end_byte:
-            found[chunk.chunk_id] = text.source_line(matching[at].number)
+    for chunk_id, start, end in snapshot.catalog.byte_ranges_of_file(file.file_id):
+        at = bisect_left(places, start)
+        if at < len(places) and places[at] < end:
+            found[chunk_id] = text.source_line(matching[at].number)
     return found

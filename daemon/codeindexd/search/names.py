@@ -12,10 +12,10 @@ import numpy as np
 
 from codeindexd.search.prepared_query import PreparedQuery
 from codeindexd.search.ranking import clean_cut
+from codeindexd.storage.catalog.summaries import ChunkSummary
 from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.storage.sorted_ids import Ids, among
-from codeindexd.types import StoredChunk
 
 _MOST_NAMES: Final = 8  # of a query
 _MOST_DEFINITIONS: Final = 50  # of a name
@@ -49,7 +49,7 @@ def definitions_of_names(snapshot: Snapshot, query: PreparedQuery, allowed: Ids 
     return frozenset(found)
 
 
-def definition_shares(query: PreparedQuery, chunks: Iterable[StoredChunk]) -> dict[int, float]:
+def definition_shares(query: PreparedQuery, chunks: Iterable[ChunkSummary]) -> dict[int, float]:
     """Return how well ``chunks`` define a name in the query, from 0 to 1 by chunk id; leave out those that define none.
 
     The case that was typed counts more than others, a type more than its constructors, code more than keys of data.
@@ -59,9 +59,11 @@ def definition_shares(query: PreparedQuery, chunks: Iterable[StoredChunk]) -> di
     typed = _typed_names(query)
     wanted = {name.lower() for name in [*typed, *query.wanted_names]}
     dotted = tuple(query.qualified_names)
-    found: defaultdict[str, list[tuple[StoredChunk, str, str]]] = defaultdict(list)
+    if not wanted and not dotted:
+        return {}
+    found: defaultdict[str, list[tuple[ChunkSummary, str, str]]] = defaultdict(list)
     for chunk in chunks:
-        for symbol in chunk.span.symbols:
+        for symbol in chunk.symbols:
             if symbol.name.lower() in wanted or (dotted and f".{symbol.qualified}".endswith(_suffixes(dotted))):
                 found[symbol.name.lower()].append((chunk, symbol.name, symbol.kind))
     shares: dict[int, float] = {}

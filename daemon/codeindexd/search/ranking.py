@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
-from codeindexd.search.file_roles import FileRole, role_of
-from codeindexd.types import StoredChunk
+from codeindexd.search.file_roles import FileRole
 
 _DIGITS = 6
 
@@ -61,8 +62,7 @@ class ReportWeights:
     further: float = 0.05  # factor for every further chunk of a file: nearly all files come first
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A chunk that may answer a query.
 
     ``lexical``, ``dense`` and ``body`` are normalised scores, 0 if that retriever did not find it. ``exact`` and
@@ -78,24 +78,10 @@ class Candidate:
     exact: float = 0.0
     mention: float = 0.0
     role: FileRole = FileRole.SOURCE
-    asked_for: Mapping[str, float] = field(default_factory=dict)  # parts of the score that put it before others
+    asked_for: Mapping[str, float] = MappingProxyType({})  # parts of the score that put it before others
     span_hash: bytes = b""  # hash of its text: copies have the same
     start_line: int = 0
     line: int = 0  # the line that the query asks for, as the catalog counts; 0 if none
-
-    @classmethod
-    def of(cls, chunk: StoredChunk, lexical: Mapping[int, float], dense: Mapping[int, float]) -> Candidate:
-        """Return a stored chunk as a candidate with its scores, given those of each retriever by chunk id."""
-        return cls(
-            chunk.chunk_id,
-            chunk.file_id,
-            chunk.path,
-            lexical=lexical.get(chunk.chunk_id, 0.0),
-            dense=dense.get(chunk.chunk_id, 0.0),
-            role=role_of(chunk.path, chunk.language),
-            span_hash=chunk.span_hash,
-            start_line=chunk.span.start_line,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +97,12 @@ class FileEvidence:
     is_older: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(NamedTuple):
     """A candidate with its score, and the ``parts`` that add up to it."""
 
     candidate: Candidate
     score: float
-    parts: Mapping[str, float] = field(default_factory=dict)
+    parts: Mapping[str, float] = MappingProxyType({})
 
 
 def normalise(scores: Mapping[int, float], *, floor: float | None = None) -> dict[int, float]:

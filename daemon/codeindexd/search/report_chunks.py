@@ -6,11 +6,10 @@ import heapq
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Set
-from dataclasses import replace
 from typing import Final
 
 from codeindexd.analysis.tokens import Terms, path_words
-from codeindexd.search.file_roles import FileRole, roles_asked_for
+from codeindexd.search.file_roles import FileRole, role_of, roles_asked_for
 from codeindexd.search.places import files_named_in
 from codeindexd.search.prepared_query import PreparedQuery, stems_of
 from codeindexd.search.ranking import Candidate, FileEvidence, Ranked, clean_cut, normalise, rank_report
@@ -52,8 +51,21 @@ def chunks_for_report(
     named = files_named_in(root.spec.raw, snapshot, query.parsed.text)
     chosen = lexical.keys() | dense.keys() | whole.keys()
     chosen |= _first_chunks(snapshot, named.keys() - {file_id for _, file_id, _ in found}, allowed)
-    chunks = snapshot.catalog.chunks(sorted(chosen)).values()
-    candidates = [replace(Candidate.of(chunk, lexical, dense), body=whole.get(chunk.chunk_id, 0.0)) for chunk in chunks]
+    chunks = snapshot.catalog.summaries(sorted(chosen))
+    candidates = [
+        Candidate(
+            chunk.chunk_id,
+            chunk.file_id,
+            chunk.path,
+            lexical=lexical.get(chunk.chunk_id, 0.0),
+            dense=dense.get(chunk.chunk_id, 0.0),
+            body=whole.get(chunk.chunk_id, 0.0),
+            role=role_of(chunk.path, chunk.language),
+            span_hash=chunk.span_hash,
+            start_line=chunk.start_line,
+        )
+        for chunk in chunks
+    ]
     voters = clean_cut(scores, _MOST_VOTERS)
     crowd = _crowds(one for one in found if one[0] in voters)
     words = _shares_of_paths(snapshot, {chunk.file_id: chunk.path for chunk in chunks}, frozenset(stems))
@@ -101,5 +113,5 @@ def _shares_of_paths(snapshot: Snapshot, paths: Mapping[int, bytes], stems: Set[
 
 
 def _first_chunks(snapshot: Snapshot, file_ids: Collection[int], allowed: Ids | None) -> set[int]:
-    chunks = {chunk.chunk_id for file_id in file_ids for chunk in snapshot.catalog.chunks_of_file(file_id)[:1]}
+    chunks = set(snapshot.catalog.first_chunk_ids(file_ids))
     return chunks if allowed is None else chunks.intersection(allowed.tolist())

@@ -16,7 +16,7 @@ from codeindexd.analysis.tokens import split_identifier
 from codeindexd.errors import NotIndexedError
 from codeindexd.search.exact import chunks_left_out, chunks_that_match
 from codeindexd.search.file_names import closeness_of_names
-from codeindexd.search.file_roles import FileRole, older_versions, roles_asked_for, versions_in
+from codeindexd.search.file_roles import FileRole, older_versions, role_of, roles_asked_for, versions_in
 from codeindexd.search.literal import is_long_enough, literal_chunks
 from codeindexd.search.names import definition_shares, definitions_of_names, uses_of_names
 from codeindexd.search.places import chunks_at, places_in
@@ -25,6 +25,7 @@ from codeindexd.search.ranking import Candidate, FileEvidence, Ranked, Weights, 
 from codeindexd.search.report_chunks import chunks_for_report
 from codeindexd.search.retrievers import chunks_passing_filters, dense_scores, lexical_scores
 from codeindexd.search.searchable_root import SearchableRoot
+from codeindexd.storage.catalog.summaries import ChunkSummary
 from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.storage.sorted_ids import Ids, among, contained
@@ -104,16 +105,23 @@ def _ranked_chunks(
     if allowed is not None:
         asked_for = {one: asked_for[one] for one in sorted(among(asked_for.keys(), allowed))}
     chosen = {*shortlist(lexical, dense, _SHORTLIST_PERCENT * depth // 100), *defining, *holding_all, *asked_for}
-    chunks = list(snapshot.catalog.chunks(sorted(chosen)).values())
+    chunks = snapshot.catalog.summaries(sorted(chosen))
     if allowed is None and not query.phrases:
         chunks += _first_chunks_by_path(snapshot, query, {chunk.file_id for chunk in chunks})
     shares = definition_shares(query, chunks)
     candidates = [
-        replace(
-            Candidate.of(chunk, lexical, dense),
+        Candidate(
+            chunk.chunk_id,
+            chunk.file_id,
+            chunk.path,
+            lexical=lexical.get(chunk.chunk_id, 0.0),
+            dense=dense.get(chunk.chunk_id, 0.0),
             exact=shares.get(chunk.chunk_id, 0.0),
             mention=using.get(chunk.chunk_id, 0.0),
+            role=role_of(chunk.path, chunk.language),
             asked_for=asked_for.get(chunk.chunk_id, {}),
+            span_hash=chunk.span_hash,
+            start_line=chunk.start_line,
             line=lines.get(chunk.chunk_id, 0),
         )
         for chunk in chunks
@@ -215,7 +223,7 @@ def _lone_letters(query: PreparedQuery) -> list[str]:
     return [word for word in dict.fromkeys(query.terms.words) if len(word) == 1 and is_long_enough(word)]
 
 
-def _first_chunks_by_path(snapshot: Snapshot, query: PreparedQuery, known_files: Set[int]) -> list[StoredChunk]:
+def _first_chunks_by_path(snapshot: Snapshot, query: PreparedQuery, known_files: Set[int]) -> list[ChunkSummary]:
     """Return the first chunk of the files whose paths match the query best, without those in ``known_files``."""
     if not query.terms.words:
         return []
@@ -223,7 +231,7 @@ def _first_chunks_by_path(snapshot: Snapshot, query: PreparedQuery, known_files:
     paths = {file_id: file.entry.path for file_id, file in snapshot.catalog.files_by_id(found).items()}
     best = sorted(paths, key=lambda file_id: (-found[file_id], paths[file_id]))[:_MAX_PATH_MATCHES]
     unknown = [file_id for file_id in best if file_id not in known_files]
-    return [chunk for file_id in unknown for chunk in snapshot.catalog.chunks_of_file(file_id)[:1]]
+    return snapshot.catalog.summaries(snapshot.catalog.first_chunk_ids(unknown))
 
 
 def _centrality_shares(snapshot: Snapshot, candidates: Iterable[Candidate]) -> dict[int, float]:

@@ -49,6 +49,41 @@ def paths(snapshot: CatalogSnapshot, ids: np.ndarray[tuple[int], np.dtype[np.int
     return sorted({chunk.path for chunk in snapshot.chunks(ids).values()})
 
 
+def test_summaries_are_parts_of_chunks(snapshot: CatalogSnapshot) -> None:
+    ids = snapshot.all_chunk_ids().tolist()
+    found = snapshot.summaries([*reversed(ids), 10_000])
+    chunks = [snapshot.chunks(ids)[one] for one in ids]
+    assert [one.chunk_id for one in found] == ids
+    assert [(one.file_id, one.path, one.language, one.start_line, one.span_hash, one.symbols) for one in found] == [
+        (one.file_id, one.path, one.language, one.span.start_line, one.span_hash, one.span.symbols) for one in chunks
+    ]
+
+
+def test_first_chunks_and_byte_ranges(snapshot: CatalogSnapshot) -> None:
+    client, logo = snapshot.file(b"src/client.py"), snapshot.file(b"logo.png")
+    assert client is not None
+    assert logo is not None  # it has no chunks
+    chunks = snapshot.chunks_of_file(client.file_id)
+    assert snapshot.first_chunk_ids([client.file_id, logo.file_id]) == [chunks[0].chunk_id]
+    assert snapshot.byte_ranges_of_file(client.file_id) == [
+        (one.chunk_id, one.span.start_byte, one.span.end_byte) for one in chunks
+    ]
+    assert snapshot.byte_ranges_of_file(logo.file_id) == []
+
+
+def test_chunks_with_the_same_text(catalog: Catalog) -> None:
+    catalog.commit(Transaction(updates=[update("a.py", "Same Other"), update("b.py", "Same")]))
+    with catalog.snapshot() as snapshot:
+        (same,) = snapshot.chunks_of_file(b"b.py")
+        both = [chunk for path in (b"a.py", b"b.py") for chunk in snapshot.chunks_of_file(path)]
+        files = [chunk.file_id for chunk in both]
+        expected = sorted(one.chunk_id for one in both if one.span_hash == same.span_hash)
+        assert sorted(snapshot.chunk_ids_with_text(files, same.span_hash)) == expected
+        assert snapshot.chunk_ids_with_text(files, bytes(16)) == []
+        hashes = {file.entry.hash for file in snapshot.files_by_id(files).values()}
+        assert snapshot.content_hashes(files) == hashes
+
+
 def test_filters(snapshot: CatalogSnapshot) -> None:
     client, server, test, readme = b"src/client.py", b"src/x/server.go", b"tests/test_client.py", b"README.md"
     assert paths(snapshot, snapshot.chunk_ids(language="python")) == [client, test]

@@ -28,6 +28,7 @@ from codeindexd.storage.catalog.rows import (
 )
 from codeindexd.storage.catalog.skipped_texts import SkippedText
 from codeindexd.storage.catalog.state import SELECT_STATE, CatalogState
+from codeindexd.storage.catalog.summaries import ChunkSummary, first_chunk_ids, summaries
 from codeindexd.storage.catalog.summary import DirectorySummary, has_files, summary_of
 from codeindexd.storage.sqlite import Reader
 from codeindexd.types import Counts, Definition, Outcome, StoredChunk, StoredDefinition, StoredFile, Symbol
@@ -119,6 +120,12 @@ class CatalogSnapshot:
         """Return the indexed files whose content has one of these hashes."""
         return contents.files_with_hashes(self._reader, content_hashes)
 
+    def content_hashes(self, file_ids: Iterable[int]) -> frozenset[bytes]:
+        """Return the content hashes of the files with these ids."""
+        sql = "SELECT e.hash FROM file f JOIN entry e USING (parent, name) WHERE f.file_id IN ({})"
+        wanted = [int(file_id) for file_id in file_ids]
+        return frozenset(row[0] for row in self._reader.rows_in(lambda marks: sql.format(marks), wanted))
+
     def files_named(self, names: Sequence[bytes]) -> list[StoredFile]:
         """Return the indexed files whose last path component is one of ``names``."""
         return contents.files_named(self._reader, names)
@@ -147,6 +154,14 @@ class CatalogSnapshot:
         rows = self._reader.rows_in(lambda marks: f"{STORED_CHUNK} WHERE c.chunk_id IN ({marks})", wanted)
         return {row[0]: stored_chunk(row) for row in rows}
 
+    def summaries(self, ids: Iterable[int]) -> list[ChunkSummary]:
+        """Return what ranking needs of the existing chunks with these ids, in the order of ids."""
+        return summaries(self._reader, [int(i) for i in ids])
+
+    def first_chunk_ids(self, file_ids: Iterable[int]) -> list[int]:
+        """Return the id of the first chunk of each of these files that has any."""
+        return first_chunk_ids(self._reader, file_ids)
+
     def distinct_texts(self, ids: Iterable[int]) -> int:
         """Return how many different texts the chunks with these ids have."""
         wanted = [int(i) for i in ids]
@@ -167,6 +182,21 @@ class CatalogSnapshot:
         ids = get_ids(row[0]).tolist()
         found = self.chunks(ids)
         return [found[chunk_id] for chunk_id in ids if chunk_id in found]
+
+    def chunk_ids_with_text(self, file_ids: Iterable[int], span_hash: bytes) -> list[int]:
+        """Return the ids of the chunks of these files whose text has the hash ``span_hash``."""
+        wanted = [int(file_id) for file_id in file_ids]
+        blobs = self._reader.rows_in(lambda marks: f"SELECT chunk_ids FROM file WHERE file_id IN ({marks})", wanted)  # noqa: S608
+        ids = [chunk_id for row in blobs for chunk_id in get_ids(row[0]).tolist()]
+        sql = "SELECT chunk_id FROM chunk WHERE span_hash = ? AND chunk_id IN ({})"
+        return [row[0] for row in self._reader.rows_in(lambda marks: sql.format(marks), ids, [span_hash])]
+
+    def byte_ranges_of_file(self, file_id: int) -> list[tuple[int, int, int]]:
+        """Return the (chunk id, start, end) of a file's chunks, in bytes, in the order of the file."""
+        row = self._reader.row("SELECT chunk_ids FROM file WHERE file_id = ?", (file_id,))
+        ids = get_ids(row[0]).tolist() if row is not None else []
+        sql = "SELECT chunk_id, start_byte, end_byte FROM chunk WHERE chunk_id IN ({})"
+        return sorted(self._reader.rows_in(lambda marks: sql.format(marks), ids), key=lambda found: found[1:])
 
     def all_chunks(self) -> Iterator[StoredChunk]:
         """Yield all chunks in the order of their ids, read in pages."""
