@@ -109,8 +109,11 @@ async def run_all(functions: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
     """Run all functions concurrently, and return their results in order.
 
     If some raise a CodeindexError, the first of these is raised once all functions have ended. Any other error cancels
-    the rest, and is raised in an exception group.
+    the rest, and is raised in an exception group. The error of a single function is raised as it is.
     """
+    functions = list(functions)
+    if len(functions) == 1:  # most queries have one root, and a task costs as much as a small search
+        return [await functions[0]()]
     results: dict[int, T] = {}
     errors: list[CodeindexError] = []
 

@@ -45,6 +45,10 @@ class Indexed:
     def clock(self) -> str:
         return self.spec.clock(self.index.current.generation)
 
+    @property
+    def is_at_rest(self) -> bool:
+        return self.index.current.is_at_rest
+
     def wake(self) -> None:
         self.index.current.wake()
 

@@ -250,6 +250,11 @@ class Root:
         """Return a snapshot of the catalog's last commit; the caller must close it."""
         return self._parts.index.catalog.snapshot()
 
+    @property
+    def is_at_rest(self) -> bool:
+        """True if the stores that queries need are closed."""
+        return self._parts.index.current.is_at_rest
+
     def wake(self) -> None:
         """Open the stores that queries need if they rest. Blocking. Raises what opening them does."""
         self._parts.index.current.wake()

@@ -48,7 +48,7 @@ async def pinned_part(roots: Sequence[SearchableRoot]) -> AsyncIterator[PinnedPa
 
     States and snapshots are taken in one step of the event loop, so they belong together.
     """
-    await run_all(partial(anyio.to_thread.run_sync, root.wake) for root in roots)
+    await run_all(partial(anyio.to_thread.run_sync, root.wake) for root in roots if root.is_at_rest)
     with contextlib.ExitStack() as pins:
         state = worst_state(roots)
         snapshots = [(root, pins.enter_context(root.pin_snapshot())) for root in roots]

@@ -57,6 +57,10 @@ class SearchableRoot(Protocol):
     def query_model(self) -> str:
         """Identity of the model whose vectors the root answers from; "" before its first snapshot."""
 
+    @property
+    def is_at_rest(self) -> bool:
+        """True if the stores that queries need are closed."""
+
     def wake(self) -> None:
         """Open the stores that queries need, if they are closed. Blocking."""
 

@@ -133,7 +133,8 @@ class Searcher:
         for some in parts:
             async with pinned_part(some) as part:
                 if query is None:
-                    if len(parts) == 1:  # else a word that does not occur in this part may occur in the next
+                    # With more parts, a word that does not occur in this one may occur in the next.
+                    if len(parts) == 1 and _words_to_correct(parsed):
                         parsed = await anyio.to_thread.run_sync(_with_corrections, part.pinned, parsed)
                     query, notes = await self._prepare(roots, parsed)
                 retrieve_from = partial(_matching_chunks, query=query, limit=limit, notes=notes)
@@ -350,12 +351,16 @@ def _request(query: PreparedQuery, limit: int) -> HitRequest:
     return HitRequest(limit, words, parsed.regexes, query.phrases, parsed.literals, best=best, parsed=parsed)
 
 
+def _words_to_correct(parsed: ParsedQuery) -> list[str]:
+    """Return the words of a query that may be misspelt names: all of a short text; none of a long one."""
+    words = re.findall(r"\w+", parsed.text)
+    is_short = 1 <= len(words) <= _MOST_WORDS_TO_CORRECT and len(parsed.text.split()) == len(words)
+    return words if is_short else []
+
+
 def _with_corrections(pinned: Sequence[PinnedRoot], parsed: ParsedQuery) -> ParsedQuery:
     """Return the query with the misspelt words of a short text replaced, and a note on each. Blocking."""
-    words = re.findall(r"\w+", parsed.text)
-    if not 1 <= len(words) <= _MOST_WORDS_TO_CORRECT or len(parsed.text.split()) != len(words):
-        return parsed
-    for word in words:
+    for word in _words_to_correct(parsed):
         if better := correction(pinned, word, is_known_word):
             text = parsed.text.replace(word, better)
             note = f"showing results for {text}: {word} does not occur"

@@ -118,6 +118,12 @@ class SnapshotHolder:
         snapshot.retire()
         return True
 
+    @property
+    def is_at_rest(self) -> bool:
+        """True if the stores are closed until the next query."""
+        with self._lock:
+            return self._at_rest is not None
+
     def wake(self) -> None:
         """Have a snapshot published if the stores are at rest. Blocking. Raises the errors of opening them."""
         with self._lock:
