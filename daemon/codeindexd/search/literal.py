@@ -48,6 +48,9 @@ _LOOKS_LIKE_A_MESSAGE: Final = re.compile(r"[\"'`%]|<[^>]+>|:\s|\s\d|[.!]$")
 _QUESTION: Final = re.compile(r"(?:how|what|where|which|why|when|who|find|show)\b|.*\?$", re.IGNORECASE)
 _PUNCTUATION: Final = ":;,."
 _QUOTE: Final = re.compile(rb"[\"'`]")
+FilesWith = Callable[[str], Set[int] | None]
+"""Returns the ids of the files that may contain a text; None if these are too many."""
+
 _HOLE: Final = re.compile(
     r"""'[^']*' | "[^"]*" | `[^`]*` | <[^>]*> | \{[^}]*\} | \w+://\S+ | (?:[A-Za-z]:)?(?:[/\\][\w.-]+)+
     | \b[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}\b | \b0x[0-9a-fA-F]+\b | \b\d[\w.,:]*""",
@@ -76,7 +79,7 @@ def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[
         ids, is_all = snapshot.lexical.files_with_tokens(tokens, _MOST_FILES, any_case=is_whole)
         return frozenset(ids) if is_all else None
 
-    for part, is_whole in itertools.islice(_parts(text, lambda run: files_with(run) != frozenset()), _MOST_PARTS):
+    for part, is_whole in itertools.islice(_parts(text, files_with), _MOST_PARTS):
         if budget.is_spent():
             break
         files = _files_that_may_contain(snapshot, part, files_with(part, is_whole=is_whole))
@@ -110,14 +113,19 @@ def _files_that_may_contain(snapshot: Snapshot, part: str, within: Set[int] | No
     """
     if within is not None and not within:
         return []
-    # The text index ignores the case of ASCII letters, so these contents serve both cases.
-    candidates = snapshot.text.candidates(literal_query(part))
-    if within is not None:
-        hashes = snapshot.catalog.content_hashes(within)
-        candidates = (one for one in candidates if one[0] in hashes)
-    contents = dict(itertools.islice(candidates, _MOST_CONTENTS))
-    files = snapshot.catalog.files_with_hashes(list(contents))
-    return [(file, contents[file.entry.hash]) for file in sorted(files, key=lambda file: file.entry.path)]
+    if within is not None and len(within) <= _MOST_CONTENTS:
+        found = list(snapshot.catalog.files_by_id(within).values())
+        is_masked = snapshot.text.is_masked if snapshot.text_is_complete else lambda content: True
+        masked = {file.entry.hash: is_masked(file.entry.hash) for file in found}
+    else:
+        # The text index ignores the case of ASCII letters, so these contents serve both cases.
+        candidates = snapshot.text.candidates(literal_query(part))
+        if within is not None:
+            hashes = snapshot.catalog.content_hashes(within)
+            candidates = (one for one in candidates if one[0] in hashes)
+        masked = dict(itertools.islice(candidates, _MOST_CONTENTS))
+        found = snapshot.catalog.files_with_hashes(list(masked))
+    return [(file, masked[file.entry.hash]) for file in sorted(found, key=lambda file: file.entry.path)]
 
 
 def _whole_tokens(part: str, *, is_whole: bool) -> list[str]:
@@ -203,10 +211,10 @@ def is_long_enough(text: str) -> bool:
     return len(text.encode("utf-8", "replace")) >= _MIN_BYTES
 
 
-def _parts(text: str, may_be_there: Callable[[str], bool]) -> Iterator[tuple[str, bool]]:
+def _parts(text: str, files_with: FilesWith) -> Iterator[tuple[str, bool]]:
     """Yield the parts of ``text`` to look for, best first, and whether each is all of it, whose case may be ignored.
 
-    ``may_be_there`` returns False for runs of words that are not in the index, at the cost of a query to it.
+    ``files_with`` is asked for short runs of words, at the cost of a query to the index.
     """
     lines = [line.strip()[:_MOST_LINE_CHARS] for line in text.splitlines() if line.strip()]
     if len(lines) > 2 * _MOST_LINES:
@@ -222,7 +230,7 @@ def _parts(text: str, may_be_there: Callable[[str], bool]) -> Iterator[tuple[str
         run
         for message in messages
         if (least := _least_words(message, is_raised=message not in wholes)) is not None
-        for run in _runs(message, least, may_be_there)
+        for run in _runs(message, least, files_with)
     ]
     runs.sort(key=lambda run: -run[0])
     yield from ((run, False) for _, run in runs)
@@ -246,11 +254,11 @@ def _least_words(message: str, *, is_raised: bool) -> int | None:
     return _MIN_RUN_WORDS if _LOOKS_LIKE_A_MESSAGE.search(message) else _MIN_RUN_WORDS_OF_PROSE
 
 
-def _runs(message: str, least: int, may_be_there: Callable[[str], bool]) -> Iterator[tuple[int, str]]:
+def _runs(message: str, least: int, files_with: FilesWith) -> Iterator[tuple[int, str]]:
     """Yield every run of at least ``least`` words without a hole that may be in the index, as (words, run).
 
-    A run is ruled out by any of its parts of exactly ``least`` words. These are few, and in most questions none of them
-    is in the index.
+    A run is ruled out if no file has all of its parts of exactly ``least`` words. These are few, and in most questions
+    none of them is in the index.
     """
     for fixed in _HOLE.split(message):
         words = list(re.finditer(r"\S+", fixed))[:_MOST_WORDS]
@@ -258,10 +266,15 @@ def _runs(message: str, least: int, may_be_there: Callable[[str], bool]) -> Iter
         def run_of(first: int, last: int, fixed: str = fixed, words: Sequence[re.Match[str]] = words) -> str:
             return fixed[words[first].start() : words[last].end()].rstrip(_PUNCTUATION)  # the code may add it apart
 
-        shortest = [may_be_there(run_of(first, first + least - 1)) for first in range(len(words) - least + 1)]
+        shortest = [files_with(run_of(first, first + least - 1)) for first in range(len(words) - least + 1)]
         for first, last in itertools.combinations(range(len(words)), 2):
             count = last - first + 1
-            if count >= least and all(shortest[first : last - least + 2]):
+            if count >= least and _may_have_a_file_in_common(shortest[first : last - least + 2]):
                 run = run_of(first, last)
                 if len(run) >= _MIN_RUN_CHARS:
                     yield count, run
+
+
+def _may_have_a_file_in_common(sets: Iterable[Set[int] | None]) -> bool:
+    known = [one for one in sets if one is not None]
+    return not known or bool(frozenset[int].intersection(*map(frozenset, known)))

@@ -17,6 +17,7 @@ import os
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,11 @@ class Segment:
         """Return the content hashes of all documents, by number."""
         joined = self._contents.tobytes()
         return [joined[at : at + HASH_BYTES] for at in range(0, len(joined), HASH_BYTES)]
+
+    @cached_property
+    def masked_contents(self) -> frozenset[bytes]:
+        """The content hashes of the documents in which secrets are masked."""
+        return frozenset(map(self.content, np.flatnonzero(self.masked).tolist()))
 
     def verify(self) -> None:
         """Compare the file with its checksum. Raises StoreDamagedError."""

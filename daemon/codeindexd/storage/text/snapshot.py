@@ -33,6 +33,13 @@ class TextSnapshot:
             if _may_match(document.trigrams, query):
                 yield content, document.is_masked
 
+    def is_masked(self, content: bytes) -> bool:
+        """Return True if secrets in this content are masked; False for a content that the index lacks."""
+        recent = self._recent.get(content)
+        if recent is not None and recent.is_masked:
+            return True
+        return any(content in segment.masked_contents for segment in self._segments)
+
     def contents(self) -> set[bytes]:
         """Return the hashes of all contents in the index."""
         return {content for segment in self._segments for content in segment.contents()} | self._recent.keys()
