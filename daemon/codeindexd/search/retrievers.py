@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
+from typing import Final
 
 import numpy as np
 
@@ -11,17 +12,29 @@ from codeindexd.search.prepared_query import PreparedQuery, stems_of
 from codeindexd.search.query import ParsedQuery
 from codeindexd.search.ranking import clean_cut, normalise
 from codeindexd.search.searchable_root import PinnedRoot
+from codeindexd.storage.catalog import CatalogSnapshot
 from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.snapshot import Snapshot
-from codeindexd.storage.sorted_ids import Ids
+from codeindexd.storage.sorted_ids import Ids, without
+
+_FILTERS: Final = (
+    "language", "include", "exclude", "kinds", "symbol", "languages_left_out", "kinds_left_out", "symbols_left_out",
+)  # fmt: skip
 
 
 def chunks_passing_filters(snapshot: Snapshot, parsed: ParsedQuery) -> Ids | None:
-    """Return the sorted ids of the chunks that pass the filters; None if the query has no filters."""
+    """Return the sorted ids of the chunks that pass the filters; None if the query has no filters.
+
+    The array is read-only; questions with the same filters may get the same one.
+    """
     has_negative = parsed.languages_left_out or parsed.kinds_left_out or parsed.symbols_left_out
     if not (parsed.language or parsed.kinds or parsed.symbol or parsed.include or parsed.exclude or has_negative):
         return None
-    catalog = snapshot.catalog
+    key = tuple(getattr(parsed, name) for name in _FILTERS)
+    return snapshot.catalog.remember(key, lambda: _passing(snapshot.catalog, parsed))
+
+
+def _passing(catalog: CatalogSnapshot, parsed: ParsedQuery) -> Ids:
     passing = catalog.chunk_ids(
         language=parsed.language or None,
         include=parsed.include,
@@ -30,12 +43,11 @@ def chunks_passing_filters(snapshot: Snapshot, parsed: ParsedQuery) -> Ids | Non
         symbol=parsed.symbol or None,
     )
     for language in parsed.languages_left_out:
-        passing = np.setdiff1d(passing, catalog.chunk_ids(language=language), assume_unique=True)
+        passing = without(passing, catalog.chunk_ids(language=language))
     for symbol in parsed.symbols_left_out:
-        passing = np.setdiff1d(passing, catalog.chunk_ids(symbol=symbol), assume_unique=True)
+        passing = without(passing, catalog.chunk_ids(symbol=symbol))
     if parsed.kinds_left_out:
-        left_out = catalog.chunk_ids_of_only(with_methods(parsed.kinds_left_out))
-        passing = np.setdiff1d(passing, left_out, assume_unique=True)
+        passing = without(passing, catalog.chunk_ids_of_only(with_methods(parsed.kinds_left_out)))
     return passing
 
 

@@ -23,3 +23,8 @@ def among(ids: Collection[int], allowed: Ids) -> set[int]:
     """Return those ``ids`` that are in ``allowed`` (m,), which is sorted."""
     wanted = np.fromiter(ids, np.int64, len(ids))
     return set(wanted[contained(wanted, allowed)].tolist())
+
+
+def without(ids: Ids, others: Ids) -> Ids:
+    """Return the sorted ``ids`` (n,) that are not in ``others`` (m,), which is sorted."""
+    return ids[~contained(ids, others)]

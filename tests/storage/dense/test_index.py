@@ -103,6 +103,25 @@ def test_a_restriction_is_exact(dense: Dense) -> None:
     assert dense.snapshot().search(single(vector_of(1)), 0)[0].tolist() == []
 
 
+@pytest.mark.parametrize("gap", [1, 1_000])
+def test_a_restriction_is_the_same_each_time(dense: Dense, gap: int) -> None:
+    dense.apply(1, [(gap * one, vector_of(one)) for one in range(1, 301)], [])
+    dense.maintain(lambda: False, SMALL)
+    dense.apply(2, [], [gap * 6])
+    snapshot = dense.snapshot()
+    allowed = np.array([gap * one for one in (5, 6, 7, 100, 200)], dtype=np.int64)
+    allowed.flags.writeable = False
+    expected = [gap * one for one in (5, 7, 100, 200)]
+    for _ in range(2):  # the second time, it is known which rows are allowed
+        assert sorted(snapshot.search(single(vector_of(100)), 50, allowed)[0].tolist()) == expected
+    dense.apply(3, [], [gap * 7])
+    assert sorted(dense.snapshot().search(single(vector_of(100)), 50, allowed)[0].tolist()) == [
+        gap * one for one in (5, 100, 200)
+    ]
+    others = np.array([gap * 8], dtype=np.int64)
+    assert snapshot.search(single(vector_of(100)), 50, others)[0].tolist() == [gap * 8]
+
+
 def test_another_catalog_model_or_width_is_refused(tmp_path: Path) -> None:
     opened(tmp_path).close()
     for more in ({"store_uuid": "other"}, {"identity": "other"}, {"dimensions": 8}):

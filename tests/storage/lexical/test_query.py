@@ -127,3 +127,38 @@ def test_long_id_lists_filter_as_short_ones_do(tmp_path: Path) -> None:
     assert hits == []
     assert {file for _, file, _ in snapshot.search(LexicalQuery(words=["alpha"], file_ids=files), 9000)} == set(files)
     lexical.close()
+
+
+def test_files_with_tokens_side_by_side(snapshot: LexicalSnapshot) -> None:
+    assert snapshot.files_with_tokens(["get", "user", "by", "id"], 10) == ([10], True)
+    assert snapshot.files_with_tokens(["get_user", "by_id"], 10) == ([10], True)  # the words of an identifier
+    assert snapshot.files_with_tokens(["user", "get"], 10) == ([], True)
+    assert snapshot.files_with_tokens(["user"], 1) == ([10], False)
+    assert snapshot.files_with_tokens(["_"], 10) == ([], False)  # no words: any file may have it
+
+
+def test_files_with_tokens_in_any_case(snapshot: LexicalSnapshot) -> None:
+    assert snapshot.files_with_tokens(["USER", "By"], 10, any_case=True) == ([10], True)
+    assert snapshot.files_with_tokens(["def", "GET_USER_BY_ID"], 10, any_case=True) == ([10], True)
+    # The same letters in other words: what is side by side is not known then.
+    assert snapshot.files_with_tokens(["return", "GET_USER_bY_ID"], 10, any_case=True) == ([10], True)
+    assert snapshot.files_with_tokens(["return", "GET_USER_bY_ID"], 10) == ([], True)
+    assert snapshot.files_with_tokens(["zebra", "GET_USER_bY_ID"], 10, any_case=True) == ([], True)
+
+
+@pytest.mark.parametrize("share", [2, 50])
+def test_the_best_that_pass_a_long_filter(
+    share: int, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("codeindexd.storage.lexical.snapshot._IDS_IN_QUERY", 1)
+    lexical = Lexical.open(tmp_path_factory.mktemp("many") / "lexical", "store")
+    lexical.apply(1, add_chunks=[LexicalChunk(n, n % 7, "word " + "other " * (n % 90)) for n in range(1, 1_000)])
+    every = lexical.snapshot().search(LexicalQuery(words=["word"]), 1_000)
+    allowed = np.arange(share, 1_000, share)
+    for limit in (1, 5, 1_000):
+        expected = [hit for hit in every if hit[0] % share == 0][:limit]
+        assert lexical.snapshot().search(LexicalQuery(words=["word"], chunk_ids=allowed), limit) == expected
+    expected = [hit for hit in every if hit[0] % share == 0 and hit[1] in (2, 3)]
+    both = LexicalQuery(words=["word"], chunk_ids=allowed, file_ids=[2, 3])
+    assert lexical.snapshot().search(both, 1_000) == expected
+    lexical.close()

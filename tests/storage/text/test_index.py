@@ -284,3 +284,16 @@ def test_a_merge_does_not_drop_a_content_that_comes_back_meanwhile(place: Path) 
     again = make(place)
     assert again.missing_from([content_of(back)]) == []
     again.close()
+
+
+def test_masked_contents_are_known(tmp_path: Path) -> None:
+    masked = Document(content_of(b"secret"), trigrams_of(b"secret"), is_masked=True)
+    with_recent = TextIndex.create(tmp_path / "text", "store")
+    with_recent.apply(1, [masked, document(b"plain")])
+    for _ in range(2):  # in memory, then in a segment
+        snapshot = with_recent.snapshot()
+        assert snapshot.is_masked(masked.content)
+        assert not snapshot.is_masked(content_of(b"plain"))
+        assert not snapshot.is_masked(content_of(b"unknown"))
+        with_recent.flush()
+    with_recent.close()

@@ -30,11 +30,13 @@ from codeindexd.storage.catalog.skipped_texts import SkippedText
 from codeindexd.storage.catalog.state import SELECT_STATE, CatalogState
 from codeindexd.storage.catalog.summaries import ChunkSummary, first_chunk_ids, summaries
 from codeindexd.storage.catalog.summary import DirectorySummary, has_files, summary_of
+from codeindexd.storage.sorted_ids import contained
 from codeindexd.storage.sqlite import Reader
 from codeindexd.types import Counts, Definition, Outcome, StoredChunk, StoredDefinition, StoredFile, Symbol
 
 _PAGE = 2_000
 _FILTERS_KEPT = 16
+_MOST_IDS_KEPT = 4_000_000  # of all filters together: 32 MB
 _MOST_CANDIDATES = 10_000
 
 
@@ -241,23 +243,39 @@ class CatalogSnapshot:
         few results are cached. Raises InvalidQueryError for an invalid glob.
         """
         key = (language, tuple(include), tuple(exclude), tuple(kinds), symbol)
-        found = self._filtered.get(key)
+        return self.remember(key, lambda: self._chunk_ids(language, include, exclude, kinds, symbol))
+
+    def remember(self, key: tuple[object, ...], compute: Callable[[], NDArray[np.int64]]) -> NDArray[np.int64]:
+        """Return what ``compute()`` returned for ``key``, if that was one of the last few; read-only."""
+        found = self._filtered.pop(key, None)
         if found is None:
-            if symbol is None:
-                found = filters.chunk_ids(self._reader, language, include, exclude, kinds)
-                more = outlines.chunks_with_details(self._reader, kinds)
-            else:
-                found = np.empty(0, np.int64)
-                more = np.fromiter(sorted(self._chunks_named(symbol, kinds)), dtype=np.int64)
-            if len(more) and (language or include or exclude):
-                passing = filters.chunk_ids(self._reader, language, include, exclude, ())
-                more = np.intersect1d(more, passing, assume_unique=True)
-            found = np.union1d(found, more) if len(more) else found
+            found = compute()
             found.flags.writeable = False
-            if len(self._filtered) >= _FILTERS_KEPT:
-                self._filtered.pop(next(iter(self._filtered)), None)
-            self._filtered[key] = found
+        self._filtered[key] = found  # the last one used
+        while len(self._filtered) > _FILTERS_KEPT or sum(map(len, self._filtered.copy().values())) > _MOST_IDS_KEPT:
+            oldest = next(iter(self._filtered))
+            if oldest == key:
+                break
+            self._filtered.pop(oldest, None)
         return found
+
+    def _chunk_ids(
+        self,
+        language: str | None,
+        include: Sequence[str],
+        exclude: Sequence[str],
+        kinds: Sequence[str],
+        symbol: str | None,
+    ) -> NDArray[np.int64]:
+        if symbol is None:
+            found = filters.chunk_ids(self._reader, language, include, exclude, kinds)
+            more = outlines.chunks_with_details(self._reader, kinds)
+        else:
+            found = np.empty(0, np.int64)
+            more = np.fromiter(sorted(self._chunks_named(symbol, kinds)), dtype=np.int64)
+        if len(more) and (language or include or exclude):
+            more = more[contained(more, filters.chunk_ids(self._reader, language, include, exclude, ()))]
+        return np.union1d(found, more) if len(more) else found
 
     def chunk_ids_of_only(self, kinds: Sequence[str]) -> NDArray[np.int64]:
         """Return the sorted ids (n,) of the chunks whose own kind is in ``kinds``, or that define only such symbols."""

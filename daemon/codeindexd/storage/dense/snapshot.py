@@ -26,6 +26,8 @@ from codeindexd.storage.dense.state import DenseState, TailRows
 _EXACT_ROWS = 100_000  # up to this many rows of segments are scored without their codes; it takes 1.5 ms
 _NEAREST_SHARE = 1 / 256  # of the rows are chosen by their codes and then scored: recall@100 is 0.995
 _FEWEST_NEAREST = 2_000
+_MASKS_KEPT = 4  # a byte for each vector
+_SPARSE = 64
 
 
 class DenseSnapshot:
@@ -43,6 +45,7 @@ class DenseSnapshot:
         self._dimensions = state.log.matrix.shape[1]
         self._live = state.live
         self._generation = generation
+        self._masks: tuple[tuple[Ids, list[Mask | None]], ...] = ()  # of the segments, for the last few filters
 
     @property
     def generation(self) -> int:
@@ -66,7 +69,7 @@ class DenseSnapshot:
         if limit <= 0 or (allowed is not None and not len(allowed)):
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
         parts = [self._tail_part(query, limit, allowed)]
-        wanted = [(segment, self._wanted(segment, allowed)) for segment in self._segments]
+        wanted = list(zip(self._segments, self._wanted(allowed), strict=True))
         for segment, rows in _nearest_rows(wanted, query, limit):
             parts.append(_score(segment.ids, segment.matrix, rows, query, limit))
         ids, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -79,13 +82,21 @@ class DenseSnapshot:
             wanted &= np.isin(tail.ids, allowed)
         return _score(tail.ids, tail.matrix, np.flatnonzero(wanted), query, limit)
 
-    def _wanted(self, segment: Segment, allowed: Ids | None) -> Mask | None:
-        """Return a mask (n,) of the rows of ``segment`` that are alive and allowed; None if all are."""
-        alive = None if segment.live == len(segment.ids) else segment.alive(self._epoch)
+    def _wanted(self, allowed: Ids | None) -> list[Mask | None]:
+        """Return for each segment a mask (n,) of the rows that are alive and allowed; None if all are.
+
+        The masks for the last few arrays of ``allowed`` are kept: questions with the same filter come with the same
+        array.
+        """
         if allowed is None:
-            return alive
-        mask = _mask_of(segment, allowed)
-        return mask if alive is None else mask & alive
+            return [None if one.live == len(one.ids) else one.alive(self._epoch) for one in self._segments]
+        for known, masks in self._masks:
+            if known is allowed:
+                return masks
+        masks = [_mask_of(one, allowed) & one.alive(self._epoch) for one in self._segments]
+        if not allowed.flags.writeable:
+            self._masks = ((allowed, masks), *self._masks[: _MASKS_KEPT - 1])
+        return masks
 
     def ids(self) -> Ids:
         """Return the sorted ids of all vectors."""
@@ -118,10 +129,16 @@ class DenseSnapshot:
 
 def _mask_of(segment: Segment, allowed: Ids) -> Mask:
     """Return a mask of the rows of ``segment`` whose ids are in ``allowed``."""
-    if len(allowed) * 8 > len(segment.ids):
-        return np.isin(segment.ids, allowed, assume_unique=True)
     mask = np.zeros(len(segment.ids), dtype=bool)
-    mask[segment.rows_of(allowed)] = True
+    if not len(segment.ids):
+        return mask
+    low, high = int(segment.ids[0]), int(segment.ids[-1])
+    inside = allowed[np.searchsorted(allowed, low) : np.searchsorted(allowed, high, side="right")]
+    if high - low < _SPARSE * len(segment.ids):  # ids are nearly consecutive, so a table of all of them is small
+        is_allowed = np.zeros(high - low + 1, dtype=bool)
+        is_allowed[inside - low] = True
+        return is_allowed[segment.ids - low]
+    mask[segment.rows_of(inside)] = True
     return mask
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tantivy
@@ -31,7 +32,13 @@ from codeindexd.storage.lexical.schema import (
 )
 from codeindexd.storage.sorted_ids import Ids, contained
 
+_COLUMNS = ("chunk_id", "file_id")
+_MOST_FACTOR = 256
 _IDS_IN_QUERY = 4096  # longer lists of ids are cheaper to apply to the hits than to look up term by term
+
+
+Found = tuple[Any, tantivy.DocAddress]
+"""A score and the place of a document."""
 
 
 class LexicalSnapshot:
@@ -67,8 +74,8 @@ class LexicalSnapshot:
         filters = [filter_clause(term(self._schema, "language", query.language))] if query.language is not None else []
         if query.kind is not None:
             filters.append(filter_clause(term(self._schema, "kind", query.kind)))
-        later: list[tuple[int, Ids]] = []  # (0 chunk id or 1 file id, sorted ids): filters on the hits
-        for column, field, ids in ((0, "chunk_id", query.chunk_ids), (1, "file_id", query.file_ids)):
+        later: list[tuple[int, Ids]] = []  # (index in _COLUMNS, sorted ids): filters on the hits
+        for column, ids in enumerate((query.chunk_ids, query.file_ids)):
             if ids is None:
                 continue
             allowed = np.asarray(ids, dtype=np.int64)
@@ -77,7 +84,7 @@ class LexicalSnapshot:
             if len(allowed) > _IDS_IN_QUERY:
                 later.append((column, allowed))
             else:
-                filters.append(self._one_of(field, allowed))
+                filters.append(self._one_of(_COLUMNS[column], allowed))
         with translated():
             scoring = scoring_query(query, self._schema, self._searcher.doc_freq)
             if scoring is None or limit <= 0:
@@ -90,24 +97,38 @@ class LexicalSnapshot:
     def _best(self, query: Query, limit: int, later: Sequence[tuple[int, Ids]]) -> list[tuple[int, int, float]]:
         if not later:
             return self._hits(query, limit)
-        wanted = 4 * limit
+        documents = max(1, self._searcher.num_docs)
+        fewest = min(len(allowed) for _, allowed in later)
+        wanted = limit * max(4, min(_MOST_FACTOR, 2 * documents // fewest))
         while True:
-            found = self._hits(query, wanted)
-            kept = np.ones(len(found), dtype=bool)
-            for column, allowed in later:
-                kept &= contained(np.fromiter((hit[column] for hit in found), np.int64, len(found)), allowed)
-            if len(found) < wanted or np.count_nonzero(kept) >= limit:
-                return [found[place] for place in np.flatnonzero(kept)[:limit].tolist()]
+            found = self._searcher.search(query, min(wanted, documents), count=False).hits
+            kept = self._passing(found, later)
+            if len(found) < wanted or len(kept) >= limit:
+                return self._in_order(kept)[:limit]
             wanted *= 4
 
-    def _hits(self, query: Query, limit: int) -> list[tuple[int, int, float]]:
-        found = self._searcher.search(query, min(limit, max(1, self._searcher.num_docs)), count=False).hits
+    def _passing(self, found: Sequence[Found], later: Sequence[tuple[int, Ids]]) -> list[Found]:
+        """Return those of ``found`` that pass the filters ``later``."""
         places = [address for _, address in found]
-        chunk_ids = self._searcher.fast_field_values("chunk_id", places)
-        file_ids = self._searcher.fast_field_values("file_id", places)
+        kept = np.ones(len(found), dtype=bool)
+        for column, allowed in later:
+            values = self._searcher.fast_field_values(_COLUMNS[column], places)
+            ids = np.fromiter((-1 if value is None else int(value) for value in values), np.int64, len(values))
+            kept &= contained(ids, allowed)
+        return [found[place] for place in np.flatnonzero(kept).tolist()]
+
+    def _hits(self, query: Query, limit: int) -> list[tuple[int, int, float]]:
+        return self._in_order(
+            self._searcher.search(query, min(limit, max(1, self._searcher.num_docs)), count=False).hits
+        )
+
+    def _in_order(self, found: Sequence[Found]) -> list[tuple[int, int, float]]:
+        """Return (chunk id, file id, score) of chunks, best first, equal scores by chunk id."""
+        places = [address for _, address in found]
+        columns = [self._searcher.fast_field_values(name, places) for name in _COLUMNS]
         hits = [
             (int(chunk_id), int(file_id), float(score))
-            for (score, _), chunk_id, file_id in zip(found, chunk_ids, file_ids, strict=True)
+            for (score, _), chunk_id, file_id in zip(found, *columns, strict=True)
             if chunk_id is not None and file_id is not None
         ]
         hits.sort(key=lambda hit: (-hit[2], hit[0]))
