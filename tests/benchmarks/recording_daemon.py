@@ -7,16 +7,26 @@ Everything before ``-m codeindexd`` but the directory is left out, so that it se
 
 from __future__ import annotations
 
+import copyreg
 import itertools
 import pickle
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from codeindexd.cli.codeindexd import main
 from codeindexd.search import report_chunks, retrieve
 from codeindexd.search.ranking import Candidate, FileEvidence, Ranked
+
+
+def _reduce(mapping: MappingProxyType[str, float]) -> tuple[type[dict[str, float]], tuple[dict[str, float]]]:
+    """Let pickle write the empty defaults of candidates, which are read-only, as dictionaries."""
+    return dict, (dict(mapping),)
+
+
+copyreg.pickle(MappingProxyType, _reduce)
 
 
 class Recorder:
