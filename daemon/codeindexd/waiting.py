@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 import anyio
+import anyio.from_thread
 
 from codeindexd.errors import CodeindexError
 
@@ -129,3 +130,9 @@ async def run_all(functions: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
     if errors:
         raise errors[0]
     return [results[number] for number in sorted(results)]
+
+
+def thread_is_cancelled() -> bool:
+    """Return False, or raise the cancellation if the task that waits for this thread was cancelled."""
+    anyio.from_thread.check_cancelled()
+    return False

@@ -34,6 +34,7 @@ from codeindexd.storage.catalog import Catalog, CatalogSnapshot
 from codeindexd.storage.durable import sync_directory
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.types import FileUpdate, Outcome, Transaction
+from codeindexd.waiting import thread_is_cancelled
 
 log = structlog.get_logger(__name__)
 UNFINISHED = ".adopting"
@@ -87,7 +88,7 @@ async def adopt(borrower: Borrower, lenders: Sequence[Lender]) -> Adoption | Non
             return None
         await lender.index.copy_to(unfinished, borrower.root_id)
         same, to_process = await anyio.to_thread.run_sync(
-            partial(confirm, borrower, unfinished, should_stop=_is_cancelled)
+            partial(confirm, borrower, unfinished, should_stop=thread_is_cancelled)
         )
     except (CodeindexError, OSError) as error:
         log.warning("index_not_adopted", root=str(borrower.path), error=str(error))
@@ -102,12 +103,6 @@ async def adopt(borrower: Borrower, lenders: Sequence[Lender]) -> Adoption | Non
         "index_adopted", root=str(borrower.path), source=str(lender.path), files_same=same, files_to_process=to_process
     )
     return Adoption(lender.path, same, to_process)
-
-
-def _is_cancelled() -> bool:
-    """Return False, or raise the cancellation if the task that waits for this thread was cancelled."""
-    anyio.from_thread.check_cancelled()
-    return False
 
 
 # finding a lender

@@ -16,6 +16,7 @@ Row = tuple[Any, ...]
 
 _READER_CACHE_KB = 1024  # small, since a root has up to seven readers and the system caches the pages for all of them
 BUSY_TIMEOUT_S = 5.0
+_STEPS_BETWEEN_LOOKS = 100_000  # of SQLite's virtual machine: some milliseconds
 _MOST_LISTED = 512  # values in one statement; older versions of SQLite allow 999 parameters
 _STATEMENTS_KEPT = 64  # prepared statements per connection; we have fewer different ones
 _TEMPORARY = frozenset(
@@ -216,6 +217,11 @@ class Reader:
             return True
         finally:
             self._lock.release()
+
+    def interrupt_when(self, should_stop: Callable[[], bool]) -> None:
+        """Have statements end with StoreFullError once ``should_stop()`` returns True or raises; it is asked often."""
+        with Translated(self.path), self._lock:
+            self._open().set_progress_handler(should_stop, _STEPS_BETWEEN_LOOKS)
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """Return all rows of one statement."""

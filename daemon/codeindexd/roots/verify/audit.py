@@ -20,6 +20,7 @@ from codeindexd.roots.verify.target import AuditTarget
 from codeindexd.scan.merkle import diff
 from codeindexd.storage.catalog.skipped_texts import SkippedText, is_unchanged
 from codeindexd.types import Entry, NodeKind, Outcome
+from codeindexd.waiting import thread_is_cancelled
 from codeindexd.workers.jobs import FileJob, FileResult
 
 OnProgress = Callable[[int, int, int], None]  # files done, total files (0: not known yet), chunks done
@@ -51,7 +52,7 @@ async def audit(target: AuditTarget, on_progress: OnProgress = ignore_progress) 
     """
     found = AuditResult()
     on_progress(0, 0, 0)
-    for problem in await anyio.to_thread.run_sync(target.index.catalog.check):
+    for problem in await anyio.to_thread.run_sync(target.index.catalog.check, thread_is_cancelled):
         found.add(b"", "catalog", problem, kind=_NUMBERS.sub("", problem))
     if found.differences:
         found.notes.append("nothing else was compared: the catalog contradicts itself")
@@ -105,7 +106,7 @@ async def _compare_skipped_texts(target: AuditTarget, found: AuditResult) -> Non
 
 def _compare_tree(target: AuditTarget, found: AuditResult) -> list[bytes]:
     """Compare the disk with the tree, and the ids in the lexical index; return the paths of the files to process."""
-    scan = target.scanner.scan([b""], _EmptyTree(), now_ns=time.time_ns())
+    scan = target.scanner.scan([b""], _EmptyTree(), now_ns=time.time_ns(), should_stop=thread_is_cancelled)
     with target.index.current.pin() as snapshot:
         if snapshot is None:
             return []

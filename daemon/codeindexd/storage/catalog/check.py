@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
 
 import numpy as np
 
-from codeindexd.errors import StoreDamagedError
+from codeindexd.errors import ShuttingDownError, StoreDamagedError
 from codeindexd.scan.merkle import node_hash
 from codeindexd.scan.relpath import join
 from codeindexd.storage.catalog.outlines import additional_keys, details_of, get_definitions
@@ -14,9 +16,10 @@ from codeindexd.storage.catalog.references import get_references
 from codeindexd.storage.catalog.rows import OUTCOMES, entry_from, get_ids, get_symbols, get_text, symbol_keys
 from codeindexd.storage.catalog.schema import reading_rows
 from codeindexd.storage.catalog.state import SELECT_STATE, CatalogState
-from codeindexd.storage.sqlite import Reader
+from codeindexd.storage.sqlite import Reader, Row
 from codeindexd.types import Counts, Entry, NodeKind, Outcome, Span
 
+_LOOK_EVERY: Final = 1_000  # rows
 _Columns = tuple[tuple[str, str], ...]  # results of typeof(), and the columns that may have them
 _TEXT = "'text', 'blob'"  # as put_text makes it
 _BIG = "'integer', 'text', 'null'"  # as put_int makes it
@@ -53,21 +56,41 @@ _TYPES: dict[str, _Columns] = {
 }
 
 
-def check_catalog(reader: Reader) -> list[str]:
+class _Rows:
+    """The rows of a reader, whose statements and loops end with ShuttingDownError once ``should_stop()``."""
+
+    def __init__(self, reader: Reader, should_stop: Callable[[], bool]) -> None:
+        self._reader = reader
+        self._should_stop = should_stop
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
+        """Yield all rows of one statement."""
+        for number, row in enumerate(self._reader.rows(sql, parameters)):
+            if number % _LOOK_EVERY == 0 and self._should_stop():
+                raise ShuttingDownError("the check of the catalog was stopped")
+            yield row
+
+    def row(self, sql: str) -> Row | None:
+        """Return the first row of one statement, or None."""
+        return self._reader.row(sql)
+
+
+def check_catalog(reader: Reader, should_stop: Callable[[], bool] = bool) -> list[str]:
     """Return a description of every inconsistency, as seen by the reader's transaction.
 
-    Damage that prevents reading counts as an inconsistency. Raises StoreFullError if the file cannot be read now.
+    Damage that prevents reading counts as an inconsistency. Raises StoreFullError if the file cannot be read now, and
+    ShuttingDownError once ``should_stop()`` returns True.
     """
     problems: list[str] = []
     try:
         with reading_rows(reader.path):
-            _check_all(reader, problems)
+            _check_all(_Rows(reader, should_stop), problems)
     except StoreDamagedError as error:
         problems.append(error.message)
     return problems
 
 
-def _check_all(reader: Reader, problems: list[str]) -> None:
+def _check_all(reader: _Rows, problems: list[str]) -> None:
     problems += [str(row[0]) for row in reader.rows("PRAGMA quick_check(20)") if row[0] != "ok"]
     _check_types(reader, problems)
     row = reader.row(SELECT_STATE)
@@ -82,7 +105,7 @@ def _check_all(reader: Reader, problems: list[str]) -> None:
     _check_skipped_texts(reader, problems)
 
 
-def _check_types(reader: Reader, problems: list[str]) -> None:
+def _check_types(reader: _Rows, problems: list[str]) -> None:
     """Check column types: one flipped bit turns an empty text into a number, which SQLite's own checks accept."""
     for table, columns in _TYPES.items():
         odd = " OR ".join(f"typeof({name}) NOT IN ({types})" for types, names in columns for name in names.split())
@@ -91,7 +114,7 @@ def _check_types(reader: Reader, problems: list[str]) -> None:
             problems.append(f"{count} rows of {table} have values of a wrong type")
 
 
-def _check_tree(reader: Reader, problems: list[str]) -> dict[int, bytes]:
+def _check_tree(reader: _Rows, problems: list[str]) -> dict[int, bytes]:
     """Check directory hashes and parents; return the path of every leaf by file id."""
     children: dict[bytes, list[Entry]] = defaultdict(list)
     directories: dict[bytes, bytes] = {}
@@ -119,7 +142,7 @@ def _check_tree(reader: Reader, problems: list[str]) -> dict[int, bytes]:
     return leaf_ids
 
 
-def _check_files(reader: Reader, state: CatalogState, leaf_ids: dict[int, bytes], problems: list[str]) -> None:
+def _check_files(reader: _Rows, state: CatalogState, leaf_ids: dict[int, bytes], problems: list[str]) -> None:
     kinds: dict[int, str] = dict(reader.rows("SELECT code, name FROM kind"))
     expected: dict[int, tuple[int, str]] = {}
     outcomes: Counter[Outcome] = Counter()
@@ -158,7 +181,7 @@ def _check_files(reader: Reader, state: CatalogState, leaf_ids: dict[int, bytes]
         problems.append("an id is in use that was never assigned")
 
 
-def _check_symbols(reader: Reader, problems: list[str]) -> None:
+def _check_symbols(reader: _Rows, problems: list[str]) -> None:
     expected = {
         (key, row[0])
         for row in reader.rows("SELECT chunk_id, symbol, symbols FROM chunk WHERE symbol <> '' OR symbols IS NOT NULL")
@@ -169,7 +192,7 @@ def _check_symbols(reader: Reader, problems: list[str]) -> None:
         problems.append(f"{len(actual ^ expected)} symbol entries do not match their chunks")
 
 
-def _check_outlines(reader: Reader, problems: list[str]) -> None:
+def _check_outlines(reader: _Rows, problems: list[str]) -> None:
     """Check that definitions belong to indexed files, and that their keys and bits follow from them."""
     spans: dict[int, list[Span]] = defaultdict(list)
     columns = "file_id, start_byte, end_byte, start_line, end_line, kind, symbol, symbols"
@@ -190,7 +213,7 @@ def _check_outlines(reader: Reader, problems: list[str]) -> None:
         problems.append(f"{len(actual ^ expected)} names of definitions do not match the definitions")
 
 
-def _check_references(reader: Reader, problems: list[str]) -> None:
+def _check_references(reader: _Rows, problems: list[str]) -> None:
     """Check that references belong to indexed files, and that their counts are right."""
     definitions = {
         row[0]: len(get_definitions(row[1])) for row in reader.rows("SELECT file_id, definitions FROM outline")
@@ -205,7 +228,7 @@ def _check_references(reader: Reader, problems: list[str]) -> None:
         problems.append(f"{missing} files with definitions are not counted")
 
 
-def _check_skipped_texts(reader: Reader, problems: list[str]) -> None:
+def _check_skipped_texts(reader: _Rows, problems: list[str]) -> None:
     """Check that the files whose texts were read are skipped."""
     sql = "SELECT count(*) FROM skipped_text t LEFT JOIN file f USING (file_id) WHERE f.outcome IS NOT ?"
     ((count,),) = reader.rows(sql, (int(Outcome.SKIPPED),))

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
-from codeindexd.errors import CodeindexError, FailedError, StoreDamagedError, StoreFullError
+from codeindexd.errors import CodeindexError, FailedError, ShuttingDownError, StoreDamagedError, StoreFullError
 from codeindexd.scan.relpath import join
 from codeindexd.storage.catalog.centrality import Centrality, stored_centrality
 from codeindexd.storage.catalog.check import check_catalog
@@ -388,15 +388,21 @@ class Catalog:
                 os.close(self._descriptor)
                 self._descriptor = -1
 
-    def check(self) -> list[str]:
+    def check(self, should_stop: Callable[[], bool] = bool) -> list[str]:
         """Return a description of every inconsistency; empty if there are none.
 
-        Reads the whole file (about a second for 100,000 chunks) in one transaction, while commits continue.
+        Reads the whole file (about a second for 100,000 chunks) in one transaction, while commits continue. Raises
+        ShuttingDownError soon after ``should_stop()`` returns True; if that raises an exception, so does this.
         """
         reader = Reader(self.path)
         try:
             reader.pin(SELECT_STATE)
-            return check_catalog(reader)
+            reader.interrupt_when(should_stop)
+            return check_catalog(reader, should_stop)
+        except StoreFullError:
+            if should_stop():
+                raise ShuttingDownError("the check of the catalog was stopped") from None
+            raise
         finally:
             reader.close()
 
