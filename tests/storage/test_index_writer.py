@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
@@ -12,14 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xxhash
 
+from codeindexd.analysis.trigrams import trigrams_of
 from codeindexd.errors import AlreadyRunningError, StoreDamagedError, StoreFullError
+from codeindexd.storage.catalog.skipped_texts import ReadText
 from codeindexd.storage.durable import lock_directory
 from codeindexd.storage.lexical import Lexical, LexicalQuery
 from codeindexd.storage.recovery import TRUST_MARKER, mark_possible_damage
 from codeindexd.storage.sqlite import remove_database
+from codeindexd.storage.text import Document
+from codeindexd.storage.text.index import Thresholds
 from codeindexd.storage.vectors import VectorStore
-from codeindexd.types import Move, Transaction, VectorSpace
+from codeindexd.types import Entry, FileStat, FileUpdate, Move, NodeKind, Outcome, Transaction, VectorSpace
 from storage.index_writers import SPACE, catch_up, dense_ids, found, open_index, save, vector_of
 from support.limits import no_open_files
 
@@ -29,6 +34,39 @@ def vectors(tmp_path: Path) -> Iterator[VectorStore]:
     store = VectorStore.open(tmp_path / "vectors.db")
     yield store
     store.close()
+
+
+def test_no_merge_drops_the_text_of_a_skipped_file_while_it_is_recorded(
+    tmp_path: Path, vectors: VectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat = FileStat(10, 1, 1, 1)
+    reason = xxhash.xxh3_128_digest(b"generated")
+    entry = Entry(b"yarn.lock", NodeKind.FILE, reason, stat, "generated")
+    index = open_index(tmp_path, vectors)
+    index.commit(Transaction(updates=[FileUpdate(entry, Outcome.SKIPPED)]))
+    index.text._thresholds = Thresholds(fan_in=2)
+    back, other = (Document(xxhash.xxh3_128_digest(text), trigrams_of(text)) for text in (b"needle", b"other"))
+    for document in (back, other):  # of earlier versions of files
+        index.text.apply(1, [document])
+        index.text.flush()
+    record = index.catalog.set_read_texts
+
+    def record_beside_merges(texts: Sequence[ReadText]) -> None:
+        index._maintain_text(lambda: False)
+        record(texts)
+        index._maintain_text(lambda: False)
+
+    monkeypatch.setattr(index.catalog, "set_read_texts", record_beside_merges)
+    with index.catalog.snapshot() as snapshot:
+        (skipped,) = snapshot.skipped_texts(0)
+    index.add_read_texts([ReadText(skipped.file_id, back.content, stat)], [back])
+    assert index.text.missing_from([back.content]) == []
+    with index.current.pin() as current:
+        assert current is not None
+        (skipped,) = current.catalog.skipped_texts(current.read_round)
+        assert skipped.content == back.content
+        assert skipped.content in current.text.contents()
+    index.close()
 
 
 def test_a_pinned_snapshot_sees_one_generation(tmp_path: Path, vectors: VectorStore) -> None:

@@ -487,11 +487,13 @@ class IndexWriter:
     def add_read_texts(self, texts: Sequence[ReadText], documents: Sequence[Document]) -> None:
         """Record what skipped files contain, so that exact search reads only those that may match.
 
-        ``documents`` has the content of each of ``texts``.
+        ``documents`` has the content of each of ``texts``. Raises StoreFullError; what was recorded is right then, too.
         """
-        self.text.apply(self.text.generation, documents)
-        self.catalog.set_read_texts(texts)
-        self._publish()
+        self.catalog.set_read_texts(texts)  # first, so that no merge drops the contents meanwhile
+        try:
+            self.text.apply(self.text.generation, documents)  # if it raises, they are in memory all the same
+        finally:
+            self._publish()
 
     def discard(
         self,
