@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,12 +13,15 @@ import pytest
 from codeindexd.analysis.trigrams import trigrams_of
 from codeindexd.roots import Root, skipped_texts
 from codeindexd.roots.registry import RootSpec
+from codeindexd.roots.verify.audit import audit
 from codeindexd.roots.verify.verify import verify
 from codeindexd.scan.safe_read import current_stat
 from codeindexd.search.grep import GrepRequest, GrepResult, grep_root
 from codeindexd.search.line_matcher import LineMatcher
 from codeindexd.storage.catalog.skipped_texts import ReadText
 from codeindexd.storage.text import Document
+from codeindexd.workers.jobs import FileJob, FileResult
+from codeindexd.workers.pool import WorkerPool
 from roots.real_root import Harness, harness
 from support.waiting import eventually
 
@@ -108,6 +111,24 @@ async def test_removing_and_moving_files_leaves_nothing_behind(tmp_path: Path) -
         assert set(known(root)) == {b"2/yarn.lock", b"moved/yarn.lock"}
         await eventually(lambda: all(known(root).values()))
         assert root._parts.index.catalog.check() == []
+
+
+async def test_an_audit_gives_large_files_as_much_time_as_their_first_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with with_lock_files(tmp_path) as made, made.running() as root:
+        await eventually(lambda: all(known(root).values()))
+        sizes: dict[bytes, int] = {}
+        submit = WorkerPool.process
+
+        def process(pool: WorkerPool, jobs: Iterable[FileJob]) -> AsyncGenerator[FileResult, None]:
+            jobs = list(jobs)
+            sizes.update((job.path, job.size) for job in jobs if job.text_only)
+            return submit(pool, jobs)
+
+        monkeypatch.setattr(WorkerPool, "process", process)
+        await audit(root.audit_target)
+        assert sizes == {b"%d/yarn.lock" % number: len("needle 0\n") for number in range(3)}
 
 
 async def test_an_audit_finds_wrong_trigrams_and_repairs_them(tmp_path: Path) -> None:

@@ -99,7 +99,10 @@ async def _compare_skipped_texts(target: AuditTarget, found: AuditResult) -> Non
         return [text for text in every if is_unchanged(target.path, text)]
 
     texts = await anyio.to_thread.run_sync(to_read)
-    jobs = [FileJob(number, target.path, text.path, text_only=True) for number, text in enumerate(texts)]
+    jobs = [
+        FileJob(number, target.path, text.path, size=text.stat.size if text.stat else 0, text_only=True)
+        for number, text in enumerate(texts)
+    ]
     async for result in target.pool.process(jobs):
         await anyio.to_thread.run_sync(compare_skipped_text, target, texts[result.job_id], result, found)
 
