@@ -31,6 +31,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 @pytest.fixture(autouse=True)
 def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(skipped_texts, "_QUIET_S", 0.05)
+    monkeypatch.setattr(skipped_texts, "_MOST_OF_TIME", 1.0)
 
 
 @asynccontextmanager
@@ -151,3 +152,14 @@ async def test_an_audit_finds_wrong_trigrams_and_repairs_them(tmp_path: Path) ->
         assert [(one["path"], one["what"]) for one in found["differences"]] == [("1/yarn.lock", "text index")]
         assert found["repaired"]
         assert (await grep(root, "needle 1")).total == 1
+
+
+async def test_files_that_change_all_the_time_are_read_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(skipped_texts, "_MOST_OF_TIME", 1e-9)
+    async with with_lock_files(tmp_path) as made, made.running() as root:
+        await eventually(lambda: all(known(root).values()))
+        save(made.path / "1/yarn.lock", "another\n")
+        assert (await grep(root, "another")).total == 1
+        await anyio.sleep(0.5)  # ten times as long as a quiet time
+        assert known(root)[b"1/yarn.lock"] is False
+        assert (await grep(root, "another")).total == 1

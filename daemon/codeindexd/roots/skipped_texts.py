@@ -17,12 +17,15 @@ from codeindexd.storage.catalog.skipped_texts import ReadText, SkippedText
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.text import Document
 from codeindexd.types import FileStat
-from codeindexd.waiting import Signal
+from codeindexd.waiting import Backoff, Signal
 from codeindexd.workers.jobs import FileJob, FileStatus
 from codeindexd.workers.pool import WorkerPool
 
 log = structlog.get_logger(__name__)
 _QUIET_S: Final = 5.0
+_LONGEST_LOOK_S: Final = 60.0  # for whether a busy or paused root is caught up
+_MOST_OF_TIME: Final = 0.02  # the share that may be spent on reading
+_LONGEST_PAUSE_S: Final = 600.0
 _BYTES_AT_ONCE: Final = 32 << 20
 _FILES_AT_ONCE: Final = 500
 
@@ -49,18 +52,25 @@ class SkippedTexts:
         self._wanted.set()
 
     async def serve(self) -> None:
-        """Read what is unread at once, and after every :meth:`note_unread`, until cancelled."""
+        """Read what is unread at once, and after every :meth:`note_unread`, until cancelled.
+
+        Reading takes a bounded share of the time, since a large file may change all the time.
+        """
+        looks = Backoff(_QUIET_S, _LONGEST_LOOK_S)
         while True:
             await self._wanted.wait()
-            await anyio.sleep(_QUIET_S)
+            await anyio.sleep(looks.next_s())
             if not self._is_caught_up():
                 self._wanted.set()
                 continue
+            looks.reset()
             self._wanted.clear()
+            began = time.monotonic()
             try:
                 await self.read()
             except CodeindexError as error:
                 log.warning("skipped_files_not_read", root=self._root, error=error.message)
+            await anyio.sleep(min((time.monotonic() - began) / _MOST_OF_TIME, _LONGEST_PAUSE_S))
 
     async def read(self) -> int:
         """Read the unread files now, and return how many were read. Raises StoreFullError, WorkerError, FailedError."""

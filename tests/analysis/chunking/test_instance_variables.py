@@ -52,6 +52,7 @@ OTHERS = [
     ("javascript", "class C { f() { x(function () { this.a = 1 }); this.b == 1; this.c.d = 1 } }\nthis.e = 1"),
     ("javascript", "const x = { f() { this.a = 1 } }; function plain() { this.b = 1 }"),
     ("php", "<?php class C { function f() { $this->a[] = 1; $this->b->c = 1; g($this->d, 1); } }"),
+    ("php", "<?php class C { function f($x) { $this->$x = 1; $this->{$x} = 1; } }"),
     ("lua", "local function f(self) self.a = 1 end\nfunction M:f() self.b.c = 1 end\n"),
 ]
 

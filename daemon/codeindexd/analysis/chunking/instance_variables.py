@@ -20,7 +20,8 @@ from codeindexd.analysis.chunking.outline import MAX_DEFINITIONS, FoundDefinitio
 from codeindexd.analysis.chunking.rules import MAX_NAME, METHOD_OWNERS, child_of_type, source, types
 
 _FUNCTIONS: Final = frozenset({"function", "method"})
-_NAME: Final = rb"([A-Za-z_$\x80-\xff][\w$\x80-\xff]*)"
+_NAME: Final = rb"([A-Za-z_\x80-\xff][\w\x80-\xff]*)"
+_SCRIPT_NAME: Final = rb"([A-Za-z_$\x80-\xff][\w$\x80-\xff]*)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class _Language:
     - ``member``: the node type of the whole member.
     - ``constructors``: names of the methods whose assignments count first.
     - ``has_own_names``: fields and methods of the same name are different members.
+    - ``name``: a name.
     """
 
     before: tuple[bytes, ...]
@@ -41,6 +43,7 @@ class _Language:
     constructors: frozenset[str]
     not_after: bytes = b"."
     has_own_names: bool = False
+    name: bytes = _NAME
 
 
 class _Owner(NamedTuple):
@@ -60,7 +63,11 @@ class _Assignment(NamedTuple):
 
 
 _SCRIPT: Final = _Language(
-    (b"this.",), rb"\s*!?\s*(?:=(?![=>])|\?\?=|,|\])", types("member_expression"), frozenset({"constructor"})
+    (b"this.",),
+    rb"\s*!?\s*(?:=(?![=>])|\?\?=|,|\])",
+    types("member_expression"),
+    frozenset({"constructor"}),
+    name=_SCRIPT_NAME,
 )
 _LANGUAGES: Final[Mapping[str, _Language]] = {
     "javascript": _SCRIPT,
@@ -161,7 +168,9 @@ def _owners(found: Sequence[FoundDefinition], language: str) -> _Owners | _LuaOw
 def _candidates(text: bytes, rules: _Language) -> Iterator[tuple[str, int, int, int]]:
     """Yield (name, offset of the member, offsets of the name and its end) of members that may be assigned to."""
     for before in rules.before:
-        pattern = re.compile(re.escape(before) + _NAME + b"(?=" + rules.after + b")")  # begins with a constant: fast
+        pattern = re.compile(
+            re.escape(before) + rules.name + b"(?=" + rules.after + b")"
+        )  # begins with a constant: fast
         for match in pattern.finditer(text):
             start = match.start()
             previous = text[start - 1 : start]
