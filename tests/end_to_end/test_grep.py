@@ -54,7 +54,8 @@ def test_the_lines_are_those_that_ripgrep_finds(daemon: RealDaemon, library: Pat
         assert found == lines_by_ripgrep(library, pattern, flags), (pattern, flags)
         with Client(daemon.socket, start=False) as client, client.grep_stream(pattern, **options) as stream:
             assert list(stream) == answer["matches"], pattern
-            assert {**stream.result, "took_ms": 0} == {**answer, "matches": [], "took_ms": 0}
+            varies = {"took_ms": 0, "searched": 0}  # skipped files are read once, in the first quiet time
+            assert {**stream.result, **varies} == {**answer, "matches": [], **varies}
 
 
 def test_long_odd_and_secret_files(daemon: RealDaemon, library: Path) -> None:
