@@ -307,7 +307,7 @@ def test_a_file_that_cannot_be_read_does_not_keep_others_from_being_changed(home
     [
         ("cursor", "[" * 100_000),
         ("cursor", '{"a": ' * 100_000),
-        ("goose", "[" * 10_000),
+        ("goose", "[" * 500),
         ("codex", "a = " + "[" * 100_000),
     ],
 )
