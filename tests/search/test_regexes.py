@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from codeindexd.errors import InvalidQueryError
@@ -294,6 +294,7 @@ def test_any_regex_is_quick_or_refused(pattern: str) -> None:
         [r"a", r"^a", r"a$", r"a.b", r"\Aa", r"b\z", r"(?i)k\b", r"\w\s", r"^$", r"a{3}", "\u00e9", r"(?-m)^b"]
     ),
 )
+@example(["a", ""], "^$")
 def test_many_texts_at_once_are_as_one_by_one(texts: list[str], pattern: str) -> None:
     regex = compile_regex(pattern)
     assert regex.search_each(texts) == [regex.search(text) for text in texts]

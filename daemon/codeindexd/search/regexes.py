@@ -64,7 +64,7 @@ class LineRegex:
         found: list[bool] = []
         for start in range(0, len(texts), _TOGETHER):
             some = texts[start : start + _TOGETHER]
-            if len(some) > 1 and self._matches_nothing_in("\n".join(some)):
+            if len(some) > 1 and self._matches_nothing_in("\n".join([*some, ""])):  # the last one may be empty
                 found += [False] * len(some)
             else:
                 found += [self._matches(_as_searched(text)) for text in some]
