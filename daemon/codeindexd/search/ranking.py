@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-from codeindexd.search.file_roles import FileRole
+from codeindexd.search.file_roles import FileRole, role_of
+from codeindexd.storage.catalog.summaries import ChunkSummary
 
 _DIGITS = 6
 
@@ -82,6 +83,36 @@ class Candidate(NamedTuple):
     span_hash: bytes = b""  # hash of its text: copies have the same
     start_line: int = 0
     line: int = 0  # the line that the query asks for, as the catalog counts; 0 if none
+
+    @classmethod
+    def of(
+        cls,
+        chunk: ChunkSummary,
+        lexical: Mapping[int, float],
+        dense: Mapping[int, float],
+        *,
+        body: float = 0.0,
+        exact: float = 0.0,
+        mention: float = 0.0,
+        asked_for: Mapping[str, float] = MappingProxyType({}),
+        line: int = 0,
+    ) -> Candidate:
+        """Return a stored chunk as a candidate, given the scores of both retrievers by chunk id."""
+        return cls(
+            chunk.chunk_id,
+            chunk.file_id,
+            chunk.path,
+            lexical.get(chunk.chunk_id, 0.0),
+            dense.get(chunk.chunk_id, 0.0),
+            body,
+            exact,
+            mention,
+            role_of(chunk.path, chunk.language),
+            asked_for,
+            chunk.span_hash,
+            chunk.start_line,
+            line,
+        )
 
 
 @dataclass(frozen=True, slots=True)

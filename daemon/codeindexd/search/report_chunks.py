@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from typing import Final
 
 from codeindexd.analysis.tokens import Terms, path_words
-from codeindexd.search.file_roles import FileRole, role_of, roles_asked_for
+from codeindexd.search.file_roles import FileRole, roles_asked_for
 from codeindexd.search.places import files_named_in
 from codeindexd.search.prepared_query import PreparedQuery, stems_of
 from codeindexd.search.ranking import Candidate, FileEvidence, Ranked, clean_cut, normalise, rank_report
@@ -52,20 +52,7 @@ def chunks_for_report(
     chosen = lexical.keys() | dense.keys() | whole.keys()
     chosen |= _first_chunks(snapshot, named.keys() - {file_id for _, file_id, _ in found}, allowed)
     chunks = snapshot.catalog.summaries(sorted(chosen))
-    candidates = [
-        Candidate(
-            chunk.chunk_id,
-            chunk.file_id,
-            chunk.path,
-            lexical=lexical.get(chunk.chunk_id, 0.0),
-            dense=dense.get(chunk.chunk_id, 0.0),
-            body=whole.get(chunk.chunk_id, 0.0),
-            role=role_of(chunk.path, chunk.language),
-            span_hash=chunk.span_hash,
-            start_line=chunk.start_line,
-        )
-        for chunk in chunks
-    ]
+    candidates = [Candidate.of(chunk, lexical, dense, body=whole.get(chunk.chunk_id, 0.0)) for chunk in chunks]
     voters = clean_cut(scores, _MOST_VOTERS)
     crowd = _crowds(one for one in found if one[0] in voters)
     words = _shares_of_paths(snapshot, {chunk.file_id: chunk.path for chunk in chunks}, frozenset(stems))

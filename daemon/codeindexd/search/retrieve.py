@@ -16,7 +16,7 @@ from codeindexd.analysis.tokens import split_identifier
 from codeindexd.errors import NotIndexedError
 from codeindexd.search.exact import chunks_left_out, chunks_that_match
 from codeindexd.search.file_names import closeness_of_names
-from codeindexd.search.file_roles import FileRole, older_versions, role_of, roles_asked_for, versions_in
+from codeindexd.search.file_roles import FileRole, older_versions, roles_asked_for, versions_in
 from codeindexd.search.literal import is_long_enough, literal_chunks
 from codeindexd.search.names import definition_shares, definitions_of_names, uses_of_names
 from codeindexd.search.places import chunks_at, places_in
@@ -110,18 +110,13 @@ def _ranked_chunks(
         chunks += _first_chunks_by_path(snapshot, query, {chunk.file_id for chunk in chunks})
     shares = definition_shares(query, chunks)
     candidates = [
-        Candidate(
-            chunk.chunk_id,
-            chunk.file_id,
-            chunk.path,
-            lexical=lexical.get(chunk.chunk_id, 0.0),
-            dense=dense.get(chunk.chunk_id, 0.0),
+        Candidate.of(
+            chunk,
+            lexical,
+            dense,
             exact=shares.get(chunk.chunk_id, 0.0),
             mention=using.get(chunk.chunk_id, 0.0),
-            role=role_of(chunk.path, chunk.language),
             asked_for=asked_for.get(chunk.chunk_id, {}),
-            span_hash=chunk.span_hash,
-            start_line=chunk.start_line,
             line=lines.get(chunk.chunk_id, 0),
         )
         for chunk in chunks
