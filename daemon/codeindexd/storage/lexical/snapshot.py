@@ -152,10 +152,7 @@ class LexicalSnapshot:
             return [], True
         with translated():
             clauses = [filter_clause(term(self._schema, field, word)) for word in dict.fromkeys(words)]
-            most = min(limit + 1, max(1, self._searcher.num_docs))
-            found = self._searcher.search(Query.boolean_query(clauses), most, count=False).hits
-            ids = self._searcher.fast_field_values("file_id", [address for _, address in found[:limit]])
-        return sorted({int(file_id) for file_id in ids if file_id is not None}), len(found) <= limit
+            return self._files(Query.boolean_query(clauses), limit)
 
     def files_with_tokens(self, tokens: Sequence[str], limit: int, *, any_case: bool = False) -> tuple[list[int], bool]:
         """Return the sorted ids of the files with a chunk that has ``tokens`` side by side.
@@ -167,9 +164,12 @@ class LexicalSnapshot:
             query = side_by_side(tokens, self._schema, self._searcher.doc_freq if any_case else None)
             if query is None or limit <= 0:
                 return [], False
-            most = min(limit + 1, max(1, self._searcher.num_docs))
-            found = self._searcher.search(query, most, count=False).hits
-            ids = self._searcher.fast_field_values("file_id", [address for _, address in found[:limit]])
+            return self._files(query, limit)
+
+    def _files(self, query: Query, limit: int) -> tuple[list[int], bool]:
+        """Return the sorted ids of the files with one of the first ``limit`` chunks, and whether these are all."""
+        found = self._searcher.search(query, min(limit + 1, max(1, self._searcher.num_docs)), count=False).hits
+        ids = self._searcher.fast_field_values("file_id", [address for _, address in found[:limit]])
         return sorted({int(file_id) for file_id in ids if file_id is not None}), len(found) <= limit
 
     def search_paths(self, words: Sequence[str], limit: int) -> list[tuple[int, float]]:
