@@ -11,9 +11,10 @@ from pathlib import Path
 from codeindexd.analysis import secrets
 from codeindexd.analysis.history.blame import blame
 from codeindexd.analysis.history.file_versions import FileVersion, FileVersions, VersionsCache
-from codeindexd.analysis.history.line_diff import differing_lines, lines_of
+from codeindexd.analysis.history.line_diff import differing_lines
 from codeindexd.analysis.history.line_history import commits_of_lines, lines_before
 from codeindexd.analysis.history.line_origins import BlamedLines, ChangedLines, Range
+from codeindexd.analysis.history.lines import lines_of
 from codeindexd.analysis.history.location import GitLocation
 from codeindexd.analysis.history.reader import described_commit
 from codeindexd.analysis.history.repository import GitRepository

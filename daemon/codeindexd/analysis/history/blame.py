@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from codeindexd.analysis.history.file_versions import FileVersion, FileVersions
-from codeindexd.analysis.history.line_diff import Hunk, differing_lines, lines_of
+from codeindexd.analysis.history.line_diff import Hunk, differing_lines
 from codeindexd.analysis.history.line_origins import BlamedLines
+from codeindexd.analysis.history.lines import lines_of
 from codeindexd.analysis.history.reformatted_lines import similar_lines
 
 _LEAST_MOVE_SCORE = 20  # letters and digits, plus one; fewer are too common to say that lines have moved

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from codeindexd.analysis.history.lines import lines_of
+
 _BLOCK = 8192  # bytes that are compared at once
 _AROUND_BYTES = 4096  # on either side of a change
 _MOST_CHANGED_BYTES = 8192
@@ -76,14 +78,14 @@ def differing_part(old: bytes, new: bytes, ends: CommonEnds, *, ignore_whitespac
     old_tail, new_tail = len(old) - tail, len(new) - tail
     if max(old_tail, new_tail) - head > _MOST_CHANGED_BYTES:
         return None
-    removed, added = _lines(old[head:old_tail]), _lines(new[head:new_tail])
+    removed, added = lines_of(old[head:old_tail]), lines_of(new[head:new_tail])
     if not set(removed).isdisjoint(added):
         return None
     if ignore_whitespace and not set(map(_without_whitespace, removed)).isdisjoint(map(_without_whitespace, added)):
         return None
     start = old.rfind(b"\n", 0, max(0, head - _AROUND_BYTES)) + 1
     end = old.find(b"\n", old_tail + _AROUND_BYTES) + 1 or len(old)
-    above, below = _lines(old[start:head]), _lines(old[old_tail:end])
+    above, below = lines_of(old[start:head]), lines_of(old[old_tail:end])
     for changed in (removed, added):
         up, down = _reach(above, changed, below, ignore_whitespace=ignore_whitespace)
         if (start and up + _EXAMINED > len(above)) or (end < len(old) and down + _EXAMINED > len(below)):
@@ -114,13 +116,6 @@ def _reach(
 
 def _without_whitespace(line: bytes) -> bytes:
     return b"".join(line.split())
-
-
-def _lines(text: bytes) -> list[bytes]:
-    """Split a text after its newlines."""
-    lines = [line + b"\n" for line in text.split(b"\n")]
-    lines[-1] = lines[-1][:-1]
-    return lines if lines[-1] else lines[:-1]
 
 
 def _begins_line(text: bytes, place: int) -> bool:

@@ -32,14 +32,6 @@ class Hunk(NamedTuple):
         return self.new_start + self.new_count
 
 
-def lines_of(data: bytes) -> list[bytes]:
-    """Split a file into lines, each with its newline. Only the last one can lack it."""
-    lines = data.split(b"\n")
-    last = lines.pop()
-    whole = [line + b"\n" for line in lines]
-    return [*whole, last] if last else whole
-
-
 class Comparison:
     """Two versions of a file, of which only as much is compared as the lines in question need."""
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from codeindexd.analysis.history.line_diff import lines_of
+from codeindexd.analysis.history.lines import lines_of
 
 REGULAR_FILES = frozenset({b"100644", b"100755", b"100664"})
 """The modes of regular files in trees; the last one is in very old repositories only."""
