@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from codeindexd.storage.catalog import skipped_texts
 from codeindexd.storage.catalog.rows import STORED_FILE, STORED_FILE_OF_ENTRY, stored_file
 from codeindexd.storage.sqlite import Reader
 from codeindexd.types import NodeKind, Outcome, StoredFile
 
+UNINDEXED = f"outcome <> {int(Outcome.INDEXED)}"
+"""The condition of an index on files: SQLite uses it only for queries that repeat the condition."""
+
 INDEXES = (
     "CREATE INDEX IF NOT EXISTS entry_hash ON entry (hash) WHERE kind = 2",  # NodeKind.FILE
     "CREATE INDEX IF NOT EXISTS file_name ON file (name)",
-    skipped_texts.INDEX,
+    f"CREATE INDEX IF NOT EXISTS file_unindexed ON file (outcome, reason) WHERE {UNINDEXED}",
 )
 _PAGE = 5_000
 _CONTENTS = f"""
@@ -48,3 +50,11 @@ def indexed_content_hashes(reader: Reader) -> Iterator[bytes]:
         if len(rows) < _PAGE:
             return
         last = rows[-1][0]
+
+
+def files_to_read(reader: Reader) -> list[StoredFile]:
+    """Return the files of whose content nothing is known: failed or not yet processed."""
+    rows = reader.rows(
+        f"{STORED_FILE} WHERE f.{UNINDEXED} AND f.outcome IN ({int(Outcome.FAILED)}, {int(Outcome.UNPROCESSED)})"
+    )
+    return list(map(stored_file, rows))

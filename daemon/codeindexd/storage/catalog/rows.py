@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -51,6 +51,16 @@ FROM chunk c JOIN file f ON f.file_id = c.file_id
 def put_int(value: int) -> int | str:
     """Return an integer in the form in which SQLite can store it: as text if it exceeds 64 bits (signed)."""
     return value if value in _INT64 else str(value)
+
+
+def put_stat(stat: FileStat) -> tuple[int | str, ...]:
+    """Return the columns size, mtime_ns, ctime_ns and inode."""
+    return (put_int(stat.size), put_int(stat.mtime_ns), put_int(stat.ctime_ns), put_int(stat.inode))
+
+
+def get_stat(columns: Sequence[Any]) -> FileStat | None:
+    """Return the stat that :func:`put_stat` converted; None if its size is NULL."""
+    return None if columns[0] is None else FileStat(*map(int, columns))
 
 
 def put_text(text: str) -> str | bytes:
@@ -105,7 +115,7 @@ def entries_from(directory: bytes, rows: Iterable[Row]) -> dict[bytes, Entry]:
         if size.__class__ is mtime_ns.__class__ is ctime_ns.__class__ is inode.__class__ is int:
             stat: FileStat | None = FileStat(size, mtime_ns, ctime_ns, inode)
         else:
-            stat = None if size is None else FileStat(int(size), int(mtime_ns), int(ctime_ns), int(inode))
+            stat = get_stat((size, mtime_ns, ctime_ns, inode))
         if reason or rule:
             found[name] = Entry(above + name, KINDS[kind], digest, stat, get_text(reason), get_text(rule))
         else:
@@ -116,10 +126,7 @@ def entries_from(directory: bytes, rows: Iterable[Row]) -> dict[bytes, Entry]:
 def entry_row(entry: Entry, file_id: int | None) -> Row:
     """Return the row of table `entry` for ``entry``."""
     parent, name = split(entry.path)
-    stat: tuple[Any, ...] = (None, None, None, None)
-    if entry.stat is not None:
-        s = entry.stat
-        stat = (put_int(s.size), put_int(s.mtime_ns), put_int(s.ctime_ns), put_int(s.inode))
+    stat = (None,) * 4 if entry.stat is None else put_stat(entry.stat)
     return (parent, name, int(entry.kind), entry.hash, *stat, put_text(entry.reason), put_text(entry.rule), file_id)
 
 

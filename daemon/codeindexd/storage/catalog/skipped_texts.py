@@ -14,25 +14,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from codeindexd.errors import StoreDamagedError
 from codeindexd.scan.relpath import join
 from codeindexd.scan.safe_read import current_stat
-from codeindexd.storage.catalog.rows import STORED_FILE, get_text, put_int, stored_file
+from codeindexd.storage.catalog.contents import UNINDEXED
+from codeindexd.storage.catalog.rows import get_stat, get_text, put_stat
 from codeindexd.storage.sqlite import Reader
-from codeindexd.types import FileStat, Outcome, StoredFile
+from codeindexd.types import FileStat, Outcome
 
 TEXTUAL_REASONS: Final = ("oversized", "generated", "minified")
 """The reasons for which files without chunks may nevertheless be text."""
-
-_UNINDEXED: Final = f"outcome <> {int(Outcome.INDEXED)}"
-INDEX: Final = f"CREATE INDEX IF NOT EXISTS file_unindexed ON file (outcome, reason) WHERE {_UNINDEXED}"
-"""Leads to the files that are not indexed. SQLite uses it only for queries that repeat its condition."""
 
 _REASONS: Final = ", ".join(f"'{reason}'" for reason in TEXTUAL_REASONS)
 _SKIPPED_TEXTS: Final = f"""
 SELECT f.file_id, f.parent, f.name, f.language, t.hash, t.size, t.mtime_ns, t.ctime_ns, t.inode
 FROM file f LEFT JOIN skipped_text t ON t.file_id = f.file_id AND t.round <= ?
-WHERE f.{_UNINDEXED} AND f.outcome = {int(Outcome.SKIPPED)} AND f.reason IN ({_REASONS})
+WHERE f.{UNINDEXED} AND f.outcome = {int(Outcome.SKIPPED)} AND f.reason IN ({_REASONS})
 """  # noqa: S608
 
 
@@ -67,10 +63,10 @@ class ReadText:
 def skipped_texts(reader: Reader, newest_round: int) -> list[SkippedText]:
     """Return the skipped files that may be text, with what rounds up to ``newest_round`` have read of them.
 
-    They come in no particular order. Raises StoreDamagedError.
+    They come in no particular order.
     """
     return [
-        SkippedText(file_id, join(parent, name), get_text(language), content or b"", _stat(stat))
+        SkippedText(file_id, join(parent, name), get_text(language), content or b"", get_stat(stat))
         for file_id, parent, name, language, content, *stat in reader.rows(_SKIPPED_TEXTS, (newest_round,))
     ]
 
@@ -78,14 +74,6 @@ def skipped_texts(reader: Reader, newest_round: int) -> list[SkippedText]:
 def skipped_contents(reader: Reader) -> set[bytes]:
     """Return the hashes of all contents in the rows."""
     return {row[0] for row in reader.rows("SELECT hash FROM skipped_text")}
-
-
-def files_to_read(reader: Reader) -> list[StoredFile]:
-    """Return the files that exact search always reads, since nothing is known of them: failed or not yet processed."""
-    rows = reader.rows(
-        f"{STORED_FILE} WHERE f.{_UNINDEXED} AND f.outcome IN ({int(Outcome.FAILED)}, {int(Outcome.UNPROCESSED)})"
-    )
-    return list(map(stored_file, rows))
 
 
 def newest_round(connection: sqlite3.Connection) -> int:
@@ -99,7 +87,7 @@ def write_read_texts(connection: sqlite3.Connection, texts: Iterable[ReadText], 
     connection.executemany(
         "INSERT OR REPLACE INTO skipped_text"
         " SELECT file_id, ?, ?, ?, ?, ?, ? FROM file WHERE file_id = ? AND outcome = ?",
-        [(round_, one.content, *_columns(one.stat), one.file_id, int(Outcome.SKIPPED)) for one in texts],
+        [(round_, one.content, *put_stat(one.stat), one.file_id, int(Outcome.SKIPPED)) for one in texts],
     )
 
 
@@ -111,16 +99,3 @@ def forget_contents(connection: sqlite3.Connection, contents: Iterable[bytes]) -
 def forget_files(connection: sqlite3.Connection, file_ids: Iterable[int]) -> None:
     """Delete the rows of these files, inside a transaction."""
     connection.executemany("DELETE FROM skipped_text WHERE file_id = ?", [(file_id,) for file_id in file_ids])
-
-
-def _columns(stat: FileStat) -> tuple[int | str, ...]:
-    return (put_int(stat.size), put_int(stat.mtime_ns), put_int(stat.ctime_ns), put_int(stat.inode))
-
-
-def _stat(columns: list[object]) -> FileStat | None:
-    if columns[0] is None:
-        return None
-    try:
-        return FileStat(*(int(str(column)) for column in columns))
-    except ValueError as error:
-        raise StoreDamagedError(f"the catalog contains a broken stat: {error}", hint="it is rebuilt") from error

@@ -138,7 +138,7 @@ class CatalogSnapshot:
 
     def files_to_read(self) -> list[StoredFile]:
         """Return the files whose content is not known: failed or not yet processed."""
-        return skipped_texts.files_to_read(self._reader)
+        return contents.files_to_read(self._reader)
 
     def skipped_texts(self, newest_round: int) -> list[SkippedText]:
         """Return the skipped files that may be text, and what is known of them; see `catalog.skipped_texts`."""
@@ -177,28 +177,27 @@ class CatalogSnapshot:
                 "SELECT f.chunk_ids FROM entry e JOIN file f ON f.file_id = e.file_id WHERE e.parent = ? AND e.name = ?"
             )
             row = self._reader.row(sql, split(file))
+            ids = get_ids(row[0]).tolist() if row is not None else []
         else:
-            row = self._reader.row("SELECT chunk_ids FROM file WHERE file_id = ?", (file,))
-        if row is None:
-            return []
-        ids = get_ids(row[0]).tolist()
+            ids = self._chunk_ids_of([file])
         found = self.chunks(ids)
         return [found[chunk_id] for chunk_id in ids if chunk_id in found]
 
     def chunk_ids_with_text(self, file_ids: Iterable[int], span_hash: bytes) -> list[int]:
         """Return the ids of the chunks of these files whose text has the hash ``span_hash``."""
-        wanted = [int(file_id) for file_id in file_ids]
-        blobs = self._reader.rows_in(lambda marks: f"SELECT chunk_ids FROM file WHERE file_id IN ({marks})", wanted)  # noqa: S608
-        ids = [chunk_id for row in blobs for chunk_id in get_ids(row[0]).tolist()]
         sql = "SELECT chunk_id FROM chunk WHERE span_hash = ? AND chunk_id IN ({})"
-        return [row[0] for row in self._reader.rows_in(lambda marks: sql.format(marks), ids, [span_hash])]
+        return [row[0] for row in self._reader.rows_in(sql.format, self._chunk_ids_of(file_ids), [span_hash])]
 
     def byte_ranges_of_file(self, file_id: int) -> list[tuple[int, int, int]]:
         """Return the (chunk id, start, end) of a file's chunks, in bytes, in the order of the file."""
-        row = self._reader.row("SELECT chunk_ids FROM file WHERE file_id = ?", (file_id,))
-        ids = get_ids(row[0]).tolist() if row is not None else []
         sql = "SELECT chunk_id, start_byte, end_byte FROM chunk WHERE chunk_id IN ({})"
-        return sorted(self._reader.rows_in(lambda marks: sql.format(marks), ids), key=lambda found: found[1:])
+        return sorted(self._reader.rows_in(sql.format, self._chunk_ids_of([file_id])), key=lambda found: found[1:])
+
+    def _chunk_ids_of(self, file_ids: Iterable[int]) -> list[int]:
+        """Return the ids of the chunks of these files, those of each file in its order."""
+        wanted = [int(file_id) for file_id in file_ids]
+        blobs = self._reader.rows_in("SELECT chunk_ids FROM file WHERE file_id IN ({})".format, wanted)
+        return [chunk_id for row in blobs for chunk_id in get_ids(row[0]).tolist()]
 
     def all_chunks(self) -> Iterator[StoredChunk]:
         """Yield all chunks in the order of their ids, read in pages."""
@@ -396,13 +395,10 @@ class CatalogSnapshot:
         by_file: dict[int, set[int]] = defaultdict(set)
         for file_id, line in places:
             by_file[file_id].add(line)
-        read = self._reader.rows_in
-        blobs = read(lambda marks: f"SELECT chunk_ids FROM file WHERE file_id IN ({marks})", list(by_file))  # noqa: S608
-        ids = [chunk_id for row in blobs for chunk_id in get_ids(row[0]).tolist()]
         sql = "SELECT chunk_id, file_id, start_line, end_line FROM chunk WHERE chunk_id IN ({})"
         at = {
             (file_id, line): chunk_id
-            for chunk_id, file_id, first, last in read(lambda marks: sql.format(marks), ids)
+            for chunk_id, file_id, first, last in self._reader.rows_in(sql.format, self._chunk_ids_of(by_file))
             for line in by_file[file_id]
             if first <= line <= last
         }
