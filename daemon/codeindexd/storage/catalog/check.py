@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from codeindexd.errors import ShuttingDownError, StoreDamagedError
+from codeindexd.errors import ShuttingDownError, StoreDamagedError, StoreFullError
 from codeindexd.scan.merkle import node_hash
 from codeindexd.scan.relpath import join
 from codeindexd.storage.catalog.outlines import additional_keys, details_of, get_definitions
@@ -66,9 +66,14 @@ class _Rows:
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
         """Yield all rows of one statement."""
         for number, row in enumerate(self._reader.rows(sql, parameters)):
-            if number % _LOOK_EVERY == 0 and self._should_stop():
-                raise ShuttingDownError("the check of the catalog was stopped")
+            if number % _LOOK_EVERY == 0:
+                self.look()
             yield row
+
+    def look(self) -> None:
+        """Raise ShuttingDownError if the check should stop."""
+        if self._should_stop():
+            raise ShuttingDownError("the check of the catalog was stopped")
 
     def row(self, sql: str) -> Row | None:
         """Return the first row of one statement, or None."""
@@ -79,12 +84,17 @@ def check_catalog(reader: Reader, should_stop: Callable[[], bool] = bool) -> lis
     """Return a description of every inconsistency, as seen by the reader's transaction.
 
     Damage that prevents reading counts as an inconsistency. Raises StoreFullError if the file cannot be read now, and
-    ShuttingDownError once ``should_stop()`` returns True.
+    ShuttingDownError once ``should_stop()`` returns True; if that raises an exception, so does this.
     """
     problems: list[str] = []
+    rows = _Rows(reader, should_stop)
+    reader.interrupt_when(should_stop)
     try:
         with reading_rows(reader.path):
-            _check_all(_Rows(reader, should_stop), problems)
+            _check_all(rows, problems)
+    except StoreFullError:
+        rows.look()  # an interrupted statement raises the same
+        raise
     except StoreDamagedError as error:
         problems.append(error.message)
     return problems

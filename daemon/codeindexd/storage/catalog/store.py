@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
-from codeindexd.errors import CodeindexError, FailedError, ShuttingDownError, StoreDamagedError, StoreFullError
+from codeindexd.errors import CodeindexError, FailedError, StoreDamagedError, StoreFullError
 from codeindexd.scan.relpath import join
 from codeindexd.storage.catalog.centrality import Centrality, stored_centrality
 from codeindexd.storage.catalog.check import check_catalog
@@ -397,12 +397,7 @@ class Catalog:
         reader = Reader(self.path)
         try:
             reader.pin(SELECT_STATE)
-            reader.interrupt_when(should_stop)
             return check_catalog(reader, should_stop)
-        except StoreFullError:
-            if should_stop():
-                raise ShuttingDownError("the check of the catalog was stopped") from None
-            raise
         finally:
             reader.close()
 
