@@ -13,7 +13,7 @@ import structlog
 from codeindexd.errors import CodeindexError
 from codeindexd.scan.safe_read import current_stat, settles_soon
 from codeindexd.scan.size_limits import MOST_TEXT_BYTES
-from codeindexd.storage.catalog.skipped_texts import ReadText, SkippedText
+from codeindexd.storage.catalog.skipped_texts import TEXTUAL_REASONS, ReadText, SkippedText
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.text import Document
 from codeindexd.types import FileStat
@@ -97,7 +97,9 @@ class SkippedTexts:
         return read
 
     def _find_unread(self) -> list[tuple[SkippedText, FileStat]]:
-        """Return the files to read, each with its present stat. Blocking."""
+        """Return the files to read, each with its present stat. Blocking; opens no store if there are none."""
+        if self._index.catalog.counts().skipped.keys().isdisjoint(TEXTUAL_REASONS):
+            return []
         with self._index.current.pin() as snapshot:
             skipped = snapshot.catalog.skipped_texts(snapshot.read_round) if snapshot is not None else []
         ids = {text.file_id for text in skipped}
