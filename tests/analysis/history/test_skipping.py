@@ -65,6 +65,15 @@ def opened(repository: TestRepository) -> tuple[CountingRepository, FileVersions
     return found, FileVersions(found, Skips(graph_of(repository)))
 
 
+def commits_read_for_blame(repository: TestRepository) -> int:
+    """Return how many commits are read to blame all lines of ``a.py``."""
+    read, versions = opened(repository)
+    head = versions.find(bytes.fromhex(repository.head), b"a.py")
+    assert head is not None
+    blame(versions, b"a.py", (repository.top / "a.py").read_bytes(), [head])
+    return read.commits_read
+
+
 def assert_equal_to_git(repository: TestRepository, path: str) -> None:
     _, versions = opened(repository)
     data = (repository.top / path).read_bytes()
@@ -88,11 +97,7 @@ def test_commits_that_did_not_change_the_file_are_not_read(repository: TestRepos
     for number in range(20):
         repository.commit({"b.py": text(number + 30)})
     assert_equal_to_git(repository, "a.py")
-    read, versions = opened(repository)
-    head = versions.find(bytes.fromhex(repository.head), b"a.py")
-    assert head is not None
-    blame(versions, b"a.py", (repository.top / "a.py").read_bytes(), [head])
-    assert read.commits_read <= 4
+    assert commits_read_for_blame(repository) <= 4
 
 
 def test_merges_of_commits_that_did_not_change_the_file(repository: TestRepository) -> None:
@@ -105,11 +110,7 @@ def test_merges_of_commits_that_did_not_change_the_file(repository: TestReposito
         repository.commit({"c.py": text(number + 1)})
         repository.merge("side")
     assert_equal_to_git(repository, "a.py")
-    read, versions = opened(repository)
-    head = versions.find(bytes.fromhex(repository.head), b"a.py")
-    assert head is not None
-    blame(versions, b"a.py", (repository.top / "a.py").read_bytes(), [head])
-    assert read.commits_read <= 10
+    assert commits_read_for_blame(repository) <= 10
 
 
 def test_merges_of_branches_that_are_older_than_the_last_change_of_the_file(repository: TestRepository) -> None:
@@ -125,11 +126,7 @@ def test_merges_of_branches_that_are_older_than_the_last_change_of_the_file(repo
             repository.git("checkout", "-q", "main")
             repository.merge(f"side{(number + 1) % 4}")
     assert_equal_to_git(repository, "a.py")
-    read, versions = opened(repository)
-    head = versions.find(bytes.fromhex(repository.head), b"a.py")
-    assert head is not None
-    blame(versions, b"a.py", (repository.top / "a.py").read_bytes(), [head])
-    assert read.commits_read <= 12
+    assert commits_read_for_blame(repository) <= 12
 
 
 def test_a_merge_that_changed_the_file_though_no_parent_did(repository: TestRepository) -> None:
