@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import xxhash
+from msgspec import Struct, field
 
 ChunkKey = tuple[bytes, bytes, int, str, str]  # span hash, embed hash, terms hash, kind, symbol
 
@@ -36,8 +36,7 @@ class RootState(enum.StrEnum):
     MISSING = "missing"
 
 
-@dataclass(frozen=True, slots=True)
-class FileStat:
+class FileStat(Struct, frozen=True):
     """The stat fields that decide whether a file is read again: if all are equal, so is the content.
 
     An exception is a racily clean file, which was modified so recently that a later change may not alter its stat.
@@ -49,8 +48,7 @@ class FileStat:
     inode: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One node of a tree.
 
     ``hash`` is xxh3_128 of a file's bytes, of a symlink's target text, of a directory's sorted list of (name, kind,
@@ -76,16 +74,14 @@ class TreeSource(Protocol):
         """Return the entries directly inside ``directory`` by name; empty if it is not a directory of this tree."""
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(Struct, frozen=True):
     """A file whose path changed but not its content, from ``source`` to ``entry.path``."""
 
     source: bytes
     entry: Entry
 
 
-@dataclass(frozen=True, slots=True)
-class Diff:
+class Diff(Struct, frozen=True):
     """The difference between two trees. It includes directories, so that empty ones are not lost."""
 
     added: tuple[Entry, ...] = ()
@@ -98,8 +94,7 @@ class Diff:
         return bool(self.added or self.modified or self.removed or self.moved or self.touched)
 
 
-@dataclass(frozen=True, slots=True)
-class Symbol:
+class Symbol(Struct, frozen=True):
     """A definition inside a chunk; ``line_offset`` counts from 0 at the chunk's first line, so it survives a move."""
 
     name: str
@@ -108,8 +103,7 @@ class Symbol:
     line_offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """A contiguous byte range of one file, as cut by the chunker. Lines count from 1, both ends included."""
 
     start_byte: int
@@ -131,8 +125,7 @@ class Visibility(enum.StrEnum):
     PRIVATE = "private"
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(Struct, frozen=True):
     """A definition in a file.
 
     ``line`` and ``column`` are those of its name: both count from 1, columns in bytes of UTF-8. The definition extends
@@ -164,8 +157,7 @@ class ReferenceKind(enum.IntEnum):
     ALIAS = 5  # an import binds the name; the qualifier is the name of what is imported
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """A name in a file that refers to something; ``line`` counts from 1.
 
     ``qualifier`` is the receiver or namespace as written (``self``, ``os.path``), of an import its module; "" if there
@@ -178,8 +170,7 @@ class Reference:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkDraft:
+class ChunkDraft(Struct, frozen=True):
     """A chunk as a worker returns it: position, identity and index terms, but not its text.
 
     ``words`` and ``identifiers`` are space-separated terms for the lexical index. ``vector`` holds
@@ -216,8 +207,7 @@ class Outcome(enum.IntEnum):
     UNPROCESSED = 4  # in the tree, not chunked yet
 
 
-@dataclass(frozen=True, slots=True)
-class FileUpdate:
+class FileUpdate(Struct, frozen=True):
     """The new state of one leaf, committed atomically.
 
     ``entry.hash`` is the hash of the bytes that were chunked. ``reason`` says why a file is skipped. ``trigrams`` are
@@ -240,8 +230,7 @@ class FileUpdate:
     references: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why a file could not be indexed, and when it is retried (``next_retry_ns`` 0: only if the file changes).
 
     ``quarantined`` is True if the file ended or stalled its worker process twice.
@@ -255,8 +244,7 @@ class Failure:
     quarantined: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(Struct, frozen=True):
     """The changes of one catalog transaction; queries see either none or all of them."""
 
     updates: Sequence[FileUpdate] = ()
@@ -272,8 +260,7 @@ class Transaction:
         return not (self.updates or self.removals or self.moves or self.directories or self.failures)
 
 
-@dataclass(frozen=True, slots=True)
-class IndexedChunk:
+class IndexedChunk(Struct, frozen=True):
     """A chunk with the id that a commit gave it, for the projections to add."""
 
     chunk_id: int
@@ -282,8 +269,7 @@ class IndexedChunk:
     draft: ChunkDraft
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(Struct, frozen=True):
     """The changes of a catalog commit that the projections (lexical and dense index) apply."""
 
     generation: int
@@ -293,8 +279,7 @@ class Committed:
     paths_removed: Sequence[int] = ()  # ids of removed or moved files
 
 
-@dataclass(frozen=True, slots=True)
-class StoredChunk:
+class StoredChunk(Struct, frozen=True):
     """A chunk in the catalog, joined with its file."""
 
     chunk_id: int
@@ -312,8 +297,7 @@ class StoredChunk:
         return self.span_hash, self.embed_hash, self.terms_hash, self.span.kind, self.span.symbol
 
 
-@dataclass(frozen=True, slots=True)
-class StoredDefinition:
+class StoredDefinition(Struct, frozen=True):
     """A definition in the catalog, with the chunk that contains its name. It is ``outline[number]``."""
 
     chunk: StoredChunk
@@ -326,8 +310,7 @@ class StoredDefinition:
         return self.outline[self.number]
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
+class StoredFile(Struct, frozen=True):
     """A file in the catalog."""
 
     file_id: int
@@ -340,8 +323,7 @@ class StoredFile:
     chunks: int
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Struct, frozen=True):
     """The numbers of files and chunks in a root's catalog."""
 
     files: int = 0  # indexed files
@@ -351,8 +333,7 @@ class Counts:
     skipped: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class VectorSpace:
+class VectorSpace(Struct, frozen=True):
     """The vector space of a dense index: the model's identity (a hash) and the number of dimensions.
 
     ``is_stored`` is True if its vectors are also kept in the shared store, which pays for models that are slow.

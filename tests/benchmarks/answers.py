@@ -10,11 +10,12 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import judged
+from msgspec.structs import fields, replace
 
 from codeindexd.search.ranking import ReportWeights, Weights, rank, rank_report
 from support.daemons import RawClient, RealDaemon, until

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from codeindexd.indexing.catch_up import match_chunks
 from codeindexd.types import ChunkDraft, StoredChunk, Symbol

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.from_thread
 import pytest
+from msgspec.structs import replace
 
 from codeindexd.errors import StoreFullError
 from codeindexd.roots import Root, adoption

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import anyio
 import anyio.from_thread
 import anyio.lowlevel
 import pytest
+from msgspec.structs import replace
 
 from codeindexd.search.grep import FileCount, GrepRequest, MatchedLine, grep_root, read_text
 from codeindexd.search.grep_stream import BATCH_BYTES, Found, GrepStream

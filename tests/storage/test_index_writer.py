@@ -6,13 +6,13 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 import xxhash
+from msgspec.structs import replace
 
 from codeindexd.analysis.trigrams import trigrams_of
 from codeindexd.errors import AlreadyRunningError, StoreDamagedError, StoreFullError

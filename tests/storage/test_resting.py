@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 import threading
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from codeindexd.errors import StoreFullError
 from codeindexd.storage.index_writer import IndexWriter
@@ -68,7 +68,7 @@ def save(path: str, word: str) -> Transaction:
     """Return a change that leaves no projection behind."""
     [update] = index_writers.save(path, word).updates
     trigrams = np.array([1, 2, 3], dtype="<u4").tobytes()
-    return Transaction(updates=[dataclasses.replace(update, trigrams=trigrams)])
+    return Transaction(updates=[replace(update, trigrams=trigrams)])
 
 
 @pytest.fixture

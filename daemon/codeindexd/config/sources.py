@@ -10,11 +10,11 @@ import stat
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 from codeindexd.config.settings import (
     SECTIONS,
@@ -34,8 +34,7 @@ _PIPE_S = 5.0  # without a byte
 _MAX_SHOWN_CHARS = 80  # of a wrong value
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """Where a value comes from: ``name`` is a file, a variable or "command line"; ``line`` counts from 1, 0 if none."""
 
     name: str
@@ -45,8 +44,7 @@ class Source:
         return f"{self.name}:{self.line}" if self.line else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """A mistake: ``where`` it is, ``what`` is wrong (with the key), and a ``hint`` what to do."""
 
     where: Source
@@ -59,8 +57,7 @@ class Problem:
         return ConfigError(f"{self.where.name}: {self.what}", hint=self.hint)
 
 
-@dataclass
-class Examined:
+class Examined(Struct):
     """What all sources say. Where they are wrong, ``config`` has the value of the next source, or the default.
 
     ``sources`` tells by (section, key) where a value comes from; settings without an entry have their defaults.
@@ -121,8 +118,7 @@ def examine(
     return examined
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
+class _Given(Struct, frozen=True):
     """A setting as a source has it. ``label`` names it in messages; unless ``is_strict``, strings are converted."""
 
     section: str

@@ -10,13 +10,13 @@ import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import anyio
 import anyio.abc
 import anyio.lowlevel
 import structlog
+from msgspec import Struct
 
 from codeindexd import protocol
 from codeindexd.daemon import encoding
@@ -35,8 +35,7 @@ _numbers = itertools.count(1)
 _request: ContextVar[protocol.Request] = ContextVar("request")  # the one that this task answers
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Limits on clients.
 
     At most ``connections`` clients are served. Of each client, at most ``in_flight`` requests run at a time; then

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from codeindexd.analysis.chunking.notation import native_name
 from codeindexd.analysis.history.line_origins import ChangedLines
@@ -30,8 +31,7 @@ _SHALLOW = "the repository was cloned without its older commits, so older change
 _FETCH = "to fetch them: git fetch --unshallow"
 
 
-@dataclass(frozen=True, slots=True)
-class DefinitionHistory:
+class DefinitionHistory(Struct, frozen=True):
     """A definition, and what a worker found out about the lines of it."""
 
     root: Root

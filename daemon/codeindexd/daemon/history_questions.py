@@ -7,13 +7,13 @@ import os
 import shlex
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
 import msgspec
+from msgspec import Struct
 
 from codeindexd.analysis.history.location import GitLocation, locate
 from codeindexd.analysis.history.refs import Heads, read_heads
@@ -43,8 +43,7 @@ Result = dict[str, Any]
 _MOST_DEFINITIONS = 5  # of one name, whose histories are shown together
 
 
-@dataclass(frozen=True, slots=True)
-class _Git:
+class _Git(Struct, frozen=True):
     """The repository of a file, as it is now, and the path of the file in it."""
 
     location: GitLocation

@@ -15,11 +15,11 @@ import stat
 import sys
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 import structlog
+from msgspec import Struct
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 FILE_BYTES = 4 << 20
@@ -38,8 +38,7 @@ class LogKind(enum.StrEnum):
     STDERR = "stderr"  # of a terminal or a pipe
 
 
-@dataclass(frozen=True, slots=True)
-class LogDestination:
+class LogDestination(Struct, frozen=True):
     """Where log lines go; ``path`` is the log file, None for other kinds."""
 
     kind: LogKind

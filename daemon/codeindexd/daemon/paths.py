@@ -6,10 +6,10 @@ import os
 import shlex
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
+from msgspec import Struct
 
 from codeindexd import protocol
 from codeindexd.errors import FailedError
@@ -21,8 +21,7 @@ _CACHEDIR_TAG = """Signature: 8a477f597d28d172789f06886806bc55
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
+class Paths(Struct, frozen=True):
     """The paths of one user's daemon. ``socket`` is in ``runtime`` unless CODEINDEXD_SOCKET is set."""
 
     config: Path

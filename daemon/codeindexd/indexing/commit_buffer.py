@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import anyio
+from msgspec import Struct
 
 from codeindexd.indexing.policy import MOST_COMMITS_DOUBLED, commit_limit
 from codeindexd.indexing.queue import Task
@@ -20,16 +20,14 @@ _MOST_BULK_FILES = 4 * _LARGEST.files
 _MOST_BULK_CHUNKS = _LARGEST.chunks  # they hold most of the memory
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessedFile:
+class ProcessedFile(Struct, frozen=True):
     """A task and the result that its worker returned."""
 
     task: Task
     result: FileResult
 
 
-@dataclass(frozen=True, slots=True)
-class DueCommits:
+class DueCommits(Struct, frozen=True):
     """The work to commit now: the first ``transactions`` transactions in the buffer, then urgent and bulk files."""
 
     transactions: int

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from itertools import islice
 
 import anyio
 import anyio.to_thread
 import numpy as np
 import structlog
+from msgspec import Struct
 
 from codeindexd.analysis.embedding.base import Embedder, RowsRefusedError, Vectors
 from codeindexd.errors import EmbedderError, StoreFullError, WorkerError
@@ -27,8 +27,7 @@ _LONGEST_PAUSE_S = 300.0  # spares an endpoint that is overloaded
 _LONGEST_LOCAL_PAUSE_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(Struct, frozen=True):
     """A catalogued file's leaf hash, and its chunks that have to be embedded."""
 
     leaf: bytes

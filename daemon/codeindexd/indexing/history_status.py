@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
 class HistoryPhase(enum.StrEnum):
@@ -16,8 +17,7 @@ class HistoryPhase(enum.StrEnum):
     UNAVAILABLE = "unavailable"  # no repository, or one that cannot be read
 
 
-@dataclass(frozen=True, slots=True)
-class HistorySettings:
+class HistorySettings(Struct, frozen=True):
     """The part of the configuration that histories need."""
 
     enabled: bool
@@ -25,8 +25,7 @@ class HistorySettings:
     branches: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryStatus:
+class HistoryStatus(Struct, frozen=True):
     """The status of a root's history: ``commits`` of ``total`` are known; ``reason`` and ``hint`` say why not.
 
     - ``is_truncated``: commits older than the newest ``history.max_commits`` are left out.
@@ -46,8 +45,7 @@ class HistoryStatus:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryCheck:
+class HistoryCheck(Struct, frozen=True):
     """The result of comparing a history with its repository; ``note`` says why it was not compared."""
 
     commits: int

@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import structlog
 import xxhash
+from msgspec.structs import replace
 
 from codeindexd.analysis import chunking, secrets
 from codeindexd.analysis.chunking import Analysis
@@ -28,7 +27,6 @@ from codeindexd.errors import CodeindexError, StoreDamagedError, StoreFullError,
 from codeindexd.indexing.fingerprint import fingerprints
 from codeindexd.scan.safe_read import NO_SUCH_FILE, Contents, is_settled, read_beneath
 from codeindexd.scan.size_limits import MOST_TEXT_BYTES, SizeLimits
-from codeindexd.storage.catalog.centrality import compute_centrality
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import ChunkDraft, Definition, Span
 from codeindexd.workers.jobs import (
@@ -48,7 +46,6 @@ from codeindexd.workers.jobs import (
 if TYPE_CHECKING:
     from codeindexd.indexing.history_reader import HistoryReader
 
-log = structlog.get_logger(__name__)
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _MOST_POINTER_BYTES = 1024
 _GIT_CRYPT = b"\0GITCRYPT\0"
@@ -160,6 +157,8 @@ class Pipeline:
 
     def centrality(self, job: CentralityJob) -> CentralityResult:
         """Compute the centrality of the files in a catalog; errors are part of the result."""
+        from codeindexd.storage.catalog.centrality import compute_centrality  # most workers need no catalog
+
         try:
             found = compute_centrality(Path(os.fsdecode(job.path)))
         except (CodeindexError, BrokenReferencesError) as error:

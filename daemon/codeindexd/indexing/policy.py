@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from codeindexd.types import Entry
 
@@ -39,8 +40,7 @@ def _bulk_rank(entry: Entry, edited: Container[bytes]) -> tuple[int, int, bytes]
     return (group, len(parts) if group == 1 else 0, entry.path)
 
 
-@dataclass(frozen=True, slots=True)
-class CommitLimit:
+class CommitLimit(Struct, frozen=True):
     """The size at which bulk results are committed; one of the limits suffices.
 
     Every commit has a fixed cost (tantivy takes about 8 ms for one document, 0.6 s for 10,000), so bulk commits are

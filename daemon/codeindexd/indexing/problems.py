@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from codeindexd.errors import CodeindexError
 
@@ -23,8 +24,7 @@ class ProblemKey(enum.StrEnum):
     WORKERS = "workers"
 
 
-@dataclass(frozen=True, slots=True)
-class RootProblem:
+class RootProblem(Struct, frozen=True):
     """A message about a problem of a root, and a hint what its user can do about it."""
 
     message: str

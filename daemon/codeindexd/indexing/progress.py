@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import statistics
 import time
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from codeindexd.workers.jobs import FileResult, FileStatus
 
 _RECENT = 256  # durations kept for the median
 
 
-@dataclass
-class StageStats:
+class StageStats(Struct):
     """Statistics of one stage since the daemon started; ``recent`` are the last durations in seconds."""
 
     items: int = 0
@@ -40,8 +40,7 @@ class StageStats:
             del self.recent[: _RECENT // 2]
 
 
-@dataclass
-class Run:
+class Run(Struct):
     """The work done since the ingest was last idle, for a progress bar."""
 
     files_done: int = 0
@@ -49,8 +48,7 @@ class Run:
     started: float = field(default_factory=time.monotonic)
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """The progress of a run at one moment; ``seconds`` is its age, ``is_idle`` says that no work is left."""
 
     files_done: int

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from codeindexd.scan.relpath import is_covered
 from codeindexd.types import Entry
@@ -21,8 +22,7 @@ def is_urgent(files: Collection[Entry]) -> bool:
     return len(files) <= _URGENT_FILES
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """One file to process. Each task of a queue has a higher ``number`` than those before it."""
 
     number: int
@@ -35,8 +35,7 @@ class Task:
         return self.entry.path
 
 
-@dataclass(slots=True)
-class _Pending:
+class _Pending(Struct):
     """The state of a pending path.
 
     ``oldest`` is the number of the oldest task whose result may still be committed, at most ``newest.number``.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import anyio.to_thread
 import msgspec
 import xxhash
+from msgspec import Struct
 
 from codeindexd.analysis.history import mailmap
 from codeindexd.analysis.history.location import GitLocation, locate
@@ -32,8 +32,7 @@ from codeindexd.storage.history.stores import HistoryStores
 _MOST_DIFFERENT = 20_000  # commits that are compared before walking is cheaper
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(Struct, frozen=True):
     """What the repository of a root looks like at one moment; ``signature`` is a hash of it and of the settings."""
 
     location: GitLocation
@@ -46,8 +45,7 @@ class Sight:
         return Repository.of(self.location, self.heads)
 
 
-@dataclass(frozen=True, slots=True)
-class WantedCommits:
+class WantedCommits(Struct, frozen=True):
     """What the history of a root is read from, the name of its store, and the ids of its commits, newest first.
 
     The first ``unplaced`` of them are new, and have to find their places among the others.

@@ -16,7 +16,6 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +23,7 @@ import anyio
 import anyio.from_thread
 import anyio.to_thread
 import structlog
+from msgspec import Struct
 
 from codeindexd.errors import CodeindexError, FailedError
 from codeindexd.roots.reconcile import Reconciliation, reconcile
@@ -47,8 +47,7 @@ _LEAST_RESEMBLANCE = 0.5  # a guess: with fewer equal files, what is copied and 
 _TRANSACTION_FILES = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class Adoption:
+class Adoption(Struct, frozen=True):
     """What a root adopted: the path of the other root, and how many files were the same there, and how many not."""
 
     source: Path
@@ -56,16 +55,14 @@ class Adoption:
     files_to_process: int
 
 
-@dataclass(frozen=True, slots=True)
-class Lender:
+class Lender(Struct, frozen=True):
     """A root whose index may be adopted."""
 
     path: Path
     index: IndexWriter
 
 
-@dataclass(frozen=True, slots=True)
-class Borrower:
+class Borrower(Struct, frozen=True):
     """A root without stores; they will be in ``directory``. ``open_index(directory)`` opens those of this root."""
 
     path: Path

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from codeindexd.roots.hints import Hints
 from codeindexd.scan.relpath import is_covered
@@ -21,8 +22,7 @@ _REPORTED_S = 2.0  # files with shorter pauses are not reported
 _MOST_REMEMBERED = 1000
 
 
-@dataclass(slots=True)
-class _File:
+class _File(Struct):
     scanned_at: float  # time of the clock
     cost_s: float  # estimated time to process it
     streak: int = 0  # successive scans that found it changed

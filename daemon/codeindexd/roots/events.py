@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from codeindexd.indexing.progress import Progress
 from codeindexd.roots.registry import RootSpec
@@ -19,8 +20,7 @@ class RootEventKind(enum.StrEnum):
     IDENTITY = "identity"  # the root's path now holds another directory
 
 
-@dataclass(frozen=True, slots=True)
-class RootEvent:
+class RootEvent(Struct, frozen=True):
     """One change of a root, with its state, clock and progress at that moment."""
 
     kind: RootEventKind

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from codeindexd.indexing.catch_up import CatchUp
 from codeindexd.indexing.embed_pending import PendingEmbedder
@@ -25,8 +26,7 @@ from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.watch import Backend, Watcher
 
 
-@dataclass(frozen=True, slots=True)
-class RootParts:
+class RootParts(Struct, frozen=True):
     """The parts of a root that exist while its stores are open."""
 
     index: IndexWriter

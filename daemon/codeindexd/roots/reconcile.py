@@ -6,8 +6,9 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from codeindexd.indexing.queue import Task
 from codeindexd.scan.merkle import diff
@@ -21,8 +22,7 @@ _TRANSACTION_LEAVES = 2_000
 _MOST_SIZED = 100  # if more files changed at once, none of them counts as busy
 
 
-@dataclass(frozen=True, slots=True)
-class Reconciliation:
+class Reconciliation(Struct, frozen=True):
     """The differences that a scan found: ``transactions`` that need no worker, and ``files`` that do.
 
     ``gone`` are paths that no longer need to be processed. Those of them in ``overtaken`` were being processed, so it

@@ -8,12 +8,12 @@ import shlex
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import structlog
 import xxhash
+from msgspec import Struct
 
 from codeindexd.errors import FailedError, PathRefusedError, StoreFullError
 from codeindexd.storage.durable import replace_file
@@ -22,8 +22,7 @@ log = structlog.get_logger(__name__)
 _FORMAT = 2
 
 
-@dataclass(frozen=True, slots=True)
-class RootSpec:
+class RootSpec(Struct, frozen=True):
     """The identity of a root, which survives restarts: its id, its path, and the device and inode of its directory."""
 
     id: str
@@ -41,8 +40,7 @@ class RootSpec:
         return f"{self.id}:{generation}"
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(Struct, frozen=True):
     """The result of adding a path: ``spec`` is a new root, or if ``covered``, an existing one that covers the path."""
 
     spec: RootSpec

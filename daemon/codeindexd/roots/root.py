@@ -7,7 +7,6 @@ import os
 import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 import structlog
+from msgspec import Struct
 
 from codeindexd.errors import FailedError, PathRefusedError
 from codeindexd.indexing.history import HistoryIndexer
@@ -49,8 +49,7 @@ log = structlog.get_logger(__name__)
 _RESCAN_S = 0.1  # after a file changed while it was read, or was modified too recently
 
 
-@dataclass(frozen=True, slots=True)
-class RootStatus:
+class RootStatus(Struct, frozen=True):
     """The status of a root at one moment.
 
     ``queue_lengths`` and ``stages`` are by name of the stage; ``notes`` say what had to be rebuilt at the start.
@@ -75,8 +74,7 @@ class RootStatus:
     adoption: Adoption | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StatusKey:
+class StatusKey(Struct, frozen=True):
     """What the status of a root at rest depends on, apart from failures and rules: equal keys mean equal statuses."""
 
     path: bytes

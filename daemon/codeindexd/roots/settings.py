@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from codeindexd.analysis.embedding.base import Embedder
 from codeindexd.analysis.embedding.static_embedder import is_as_fast_as_a_lookup
@@ -19,8 +20,7 @@ from codeindexd.watch import Backend
 from codeindexd.workers.pool import WorkerPool
 
 
-@dataclass(frozen=True, slots=True)
-class RootSettings:
+class RootSettings(Struct, frozen=True):
     """The part of the configuration that a root needs; ``_s`` are seconds."""
 
     index: Index
@@ -33,8 +33,7 @@ class RootSettings:
     poll_s: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class RootDependencies:
+class RootDependencies(Struct, frozen=True):
     """The objects that all roots share.
 
     - ``others``: embedders of previous models, by identity, used for queries only.

@@ -8,7 +8,6 @@ import shlex
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 import structlog
+from msgspec import Struct
 
 from codeindexd.errors import (
     CodeindexError,
@@ -44,8 +44,7 @@ _STEADY_S = 60.0  # a root that ran for so long restarts after the first pause a
 _RESTART_HINT = "it restarts every few seconds; rebuild its index: codeindex verify --repair PATH"
 
 
-@dataclass(frozen=True, slots=True)
-class FailedRoot:
+class FailedRoot(Struct, frozen=True):
     """A registered root that is not running because of ``problem``; it is restarted every few seconds."""
 
     spec: RootSpec

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from codeindexd.errors import FailedError, TimedOutError
 from codeindexd.indexing.catch_up import CatchUp
@@ -27,8 +28,7 @@ class SyncMethod(enum.StrEnum):
     WALK = "walk"  # the whole root was scanned
 
 
-@dataclass(frozen=True, slots=True)
-class SyncResult:
+class SyncResult(Struct, frozen=True):
     """The result of a sync: ``generation`` contains every change made before the call."""
 
     generation: int

@@ -7,8 +7,9 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from codeindexd.errors import EXHAUSTED
 from codeindexd.scan.findings import Findings, ScanInput
@@ -33,8 +34,7 @@ _NOT_NOW = frozenset({errno.EIO, *EXHAUSTED})
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES})  # such a directory has no rules
 
 
-@dataclass(frozen=True, slots=True)
-class GitRules:
+class GitRules(Struct, frozen=True):
     """git's rules from outside the root: exclude files, the ignore files ``above`` it, and what git tracks.
 
     ``above`` are as in :meth:`IgnoreRules.for_root`. ``tracked`` is None if the root is in no repository.

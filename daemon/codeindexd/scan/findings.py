@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from codeindexd.scan.git_excludes import GitConfigLocations
 from codeindexd.scan.hashing import Group, Hashed
@@ -20,8 +21,7 @@ SPECIAL = Verdict(True, "special", "not a regular file, directory or symbolic li
 UNREADABLE = Verdict(True, "unreadable", "cannot be read")
 
 
-@dataclass(frozen=True, slots=True)
-class ScanInput:
+class ScanInput(Struct, frozen=True):
     """The input of a scan.
 
     ``root`` is the open directory of ``root_path``. ``known`` is the tree of the last scan, and ``decided_by_git`` what
@@ -41,8 +41,7 @@ class ScanInput:
     should_stop: Callable[[], bool]
 
 
-@dataclass(slots=True)
-class Findings:
+class Findings(Struct):
     """The findings of a scan so far. The steps add to them in turn: targets, walk, hashes, and finally the tree.
 
     - ``tops``: the entries of targets by path; ``children``: the entries of walked directories by name. Both lack the

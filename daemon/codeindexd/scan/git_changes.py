@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct, field
 
 from codeindexd.scan.git_excludes import GitConfigLocations, Repository, object_id_bytes
 from codeindexd.scan.git_index import IndexedContent, IndexFormatError, read_contents
@@ -20,8 +21,7 @@ _MOST_FILE_BYTES: Final = 64 << 20
 _HASHES: Final = {20: hashlib.sha1, 32: hashlib.sha256}
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """The paths of files that differ from git's index or are not in it, and notes on what was not compared."""
 
     paths: list[bytes] = field(default_factory=list)

@@ -12,8 +12,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from codeindexd.scan.ignore import Source
 from codeindexd.scan.ignore.patterns import compiled
@@ -27,8 +28,7 @@ _KEY = re.compile(r"([A-Za-z][A-Za-z0-9-]*)\s*(=?)")
 _ESCAPES = {"n": "\n", "t": "\t", "b": "\b"}
 
 
-@dataclass(frozen=True, slots=True)
-class GitConfigLocations:
+class GitConfigLocations(Struct, frozen=True):
     """The directories and the file where git looks for the user's and the system's configuration; None for nowhere."""
 
     home: Path | None
@@ -48,8 +48,7 @@ class GitConfigLocations:
         return cls(home, config_home, system)
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
+class Repository(Struct, frozen=True):
     """A git work tree: its ``top``, its ``git_dir``, and the directory ``common`` to all worktrees of the repository.
 
     ``common`` differs from ``git_dir`` only in linked worktrees.

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from codeindexd.scan.relpath import ancestors
 
@@ -36,8 +37,7 @@ class IndexFormatError(ValueError):
     """The bytes are not a valid index of a supported version."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrackedPaths:
+class TrackedPaths(Struct, frozen=True):
     """The files that git tracks in a work tree, and all directories above them, relative to the work tree's top."""
 
     files: frozenset[bytes] = frozenset()
@@ -64,8 +64,7 @@ def read_index(data: bytes, read_shared: ReadShared, *, hash_bytes: int = _SHA1)
     return TrackedPaths.of(frozenset(path for path, _, _ in _files(data, read_shared, hash_bytes)))
 
 
-@dataclass(frozen=True, slots=True)
-class IndexedContent:
+class IndexedContent(Struct, frozen=True):
     """What the index knows of a file's content: the object id of its blob, and the file's size and mtime then.
 
     ``size`` has 32 bits, as in the index. ``mtime_ns`` counts from the epoch.

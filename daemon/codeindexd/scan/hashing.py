@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 
+from msgspec import Struct, field
 from xxhash import xxh3_128, xxh3_128_digest
 
 from codeindexd.errors import ShuttingDownError
@@ -35,16 +35,14 @@ FileToHash = tuple[bytes, Entry | None, FileStat | None]
 """A file to hash: path, entry in the last scan's tree or None, stat when it was listed (None if that failed)."""
 
 
-@dataclass(slots=True)
-class Group:
+class Group(Struct):
     """Files of one directory that have to be hashed."""
 
     directory: bytes
     files: list[FileToHash] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Hashed:
+class Hashed(Struct):
     """The result for one file. ``entry`` is None if the file is gone or, with an ``error``, was not known before.
 
     An ``unsettled`` file changed while it was read. A ``young`` one did not, but was modified so recently that a later

@@ -11,10 +11,10 @@ import os
 import stat
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from msgspec import Struct
 from xxhash import xxh3_128_digest
 
 from codeindexd.errors import EXHAUSTED
@@ -28,8 +28,7 @@ INDEX = b".git/index"
 _COVERED_BY_EVENTS = frozenset({".git", "HEAD", "commondir", "config", "config.worktree", "exclude"})
 
 
-@dataclass(frozen=True, slots=True)
-class _RuleFile:
+class _RuleFile(Struct, frozen=True):
     """A file that was read: with which ``limit`` in bytes, and whether links are followed.
 
     With a limit of 0, only whether it can be read matters. A change hints the path ``hint`` (relative to the root; b""
@@ -42,8 +41,7 @@ class _RuleFile:
     hint: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
+class _State(Struct, frozen=True):
     """A file's state: the hash of its content (None if unreadable), and its stat if an equal one proves no change."""
 
     stat: FileStat | None = None

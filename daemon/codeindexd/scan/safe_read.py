@@ -7,7 +7,8 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from codeindexd.scan.relpath import name_of, parent_of
 from codeindexd.types import FileStat
@@ -27,8 +28,7 @@ _COARSE_WINDOW_NS = 2_000_000_000  # FAT; some network file systems 1 s
 _SECOND_NS = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(Struct, frozen=True):
     """A file's bytes and its stat after reading; ``steady`` is False if it changed while it was read."""
 
     data: bytes

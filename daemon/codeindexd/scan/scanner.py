@@ -8,9 +8,10 @@ import os
 import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+
+from msgspec import Struct, field
 
 from codeindexd.errors import PathRefusedError
 from codeindexd.scan.directory_rules import DirectoryRules, git_rules, ignore_file_stats, root_rules
@@ -34,8 +35,7 @@ _DEFAULT_LIMITS = SizeLimits()
 _LINK = Verdict(True, "symlink", "symbolic links are not followed")
 
 
-@dataclass(frozen=True, slots=True)
-class ScanStats:
+class ScanStats(Struct, frozen=True):
     """The effort of a scan: leaves found, files hashed, bytes read, seconds taken."""
 
     files: int = 0
@@ -44,8 +44,7 @@ class ScanStats:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(Struct, frozen=True):
     """The result of a scan; all paths are relative to the root.
 
     - ``tree`` covers exactly the paths ``below``: the hints, widened as in :func:`targets_of`. Pass both to ``diff``.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from codeindexd.scan.ignore import Verdict
 
@@ -12,8 +12,7 @@ MOST_TEXT_BYTES = 32 << 20
 _NOTEBOOK = b".ipynb"
 
 
-@dataclass(frozen=True, slots=True)
-class SizeLimits:
+class SizeLimits(Struct, frozen=True):
     """Size limits in bytes. ``file_bytes`` also limits the indexed part of a notebook, the text of its cells."""
 
     file_bytes: int = 2 << 20

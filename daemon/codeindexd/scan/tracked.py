@@ -15,11 +15,11 @@ from array import array
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 import xxhash
+from msgspec import Struct, field
 
 from codeindexd.errors import EXHAUSTED
 from codeindexd.scan.git_index import IndexFormatError, read_index
@@ -72,8 +72,7 @@ class TrackedSet:
 _NONE = TrackedSet()
 
 
-@dataclass(frozen=True, slots=True)
-class _CachedIndex:
+class _CachedIndex(Struct, frozen=True):
     """An index that was read: its stat (None if an equal one would not prove equal content), its hash, its paths."""
 
     stat: FileStat | None
@@ -146,8 +145,7 @@ def _read(path: Path) -> bytes:
         return file.read(_MOST_INDEX_BYTES)
 
 
-@dataclass(slots=True)
-class RepositoryPaths:
+class RepositoryPaths(Struct):
     """Paths below a root about which one repository's index decided.
 
     ``kept`` are files that are indexed only because git tracks them, ``entered`` are directories that are walked only

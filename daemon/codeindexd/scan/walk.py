@@ -8,7 +8,8 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from codeindexd.errors import ShuttingDownError
 from codeindexd.scan.directory_rules import DirectoryRules
@@ -27,8 +28,7 @@ _encoded = functools.partial(str.encode, encoding=sys.getfilesystemencoding(), e
 Stat = Callable[..., os.stat_result]
 
 
-@dataclass(slots=True)
-class _Frame:
+class _Frame(Struct):
     """A listed directory, its open descriptor if any, and the (path, known entry) of subdirectories still to walk."""
 
     path: bytes

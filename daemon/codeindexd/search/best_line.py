@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from codeindexd.analysis.tokens import stem
 from codeindexd.search.regexes import LineRegex
@@ -21,8 +22,7 @@ STOP_STEMS: Final = frozenset(map(stem, _STOP_WORDS.split()))
 """The stems of words that say nothing about what is searched for."""
 
 
-@dataclass(frozen=True, slots=True)
-class NamePlace:
+class NamePlace(Struct, frozen=True):
     """Where a definition's name is: the line as an offset from the chunk's first, the column in characters from 0.
 
     If the name is not found, this is the start of the text on the definition's first line.
@@ -32,8 +32,7 @@ class NamePlace:
     column: int
 
 
-@dataclass(frozen=True, slots=True)
-class BestLine:
+class BestLine(Struct, frozen=True):
     """Criteria for the best line of a hit, from the strongest to the weakest.
 
     The line contains ``text``, best in the same case; it contains the most ``literals`` and matches the most

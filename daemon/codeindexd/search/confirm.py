@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import xxhash
+from msgspec import Struct
+from msgspec.structs import replace
 
 from codeindexd.analysis.chunking.encoding import count_line_ends
 from codeindexd.analysis.chunking.indexed_text import indexed_text
@@ -21,8 +22,7 @@ _MAX_RELOCATE_BYTES = 4 << 20
 _MAX_NOTEBOOK_BYTES = 1 << 30  # no indexed file is larger: the configuration allows no more
 
 
-@dataclass(frozen=True, slots=True)
-class ConfirmedChunk:
+class ConfirmedChunk(Struct, frozen=True):
     """A chunk's bytes as they are on the disk, and their place; ``moved`` if the catalog has another place.
 
     ``before`` and ``after`` are the surrounding bytes if a private key may begin or end there, so that masking sees

@@ -12,10 +12,11 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import xxhash
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from codeindexd.analysis import secrets
 from codeindexd.analysis.chunking.indexed_text import IndexedText, indexed_text
@@ -41,8 +42,7 @@ FileToSearch: TypeAlias = "tuple[StoredFile, bool]"
 """A file that may match, and whether it may contain secrets."""
 
 
-@dataclass(frozen=True, slots=True)
-class GrepRequest:
+class GrepRequest(Struct, frozen=True):
     """What to look for, where, and how much to return.
 
     ``below`` are files and directories relative to the root; without any, all of it is searched. ``include`` and
@@ -87,8 +87,7 @@ class GrepRequest:
         return replace(self, include=include, exclude=exclude)
 
 
-@dataclass(frozen=True, slots=True)
-class MatchedLine:
+class MatchedLine(Struct, frozen=True):
     """A line of an answer. ``spans`` are its matches as byte offsets in the UTF-8 of ``text``.
 
     ``column`` is that of the first match, in bytes from 1, in the whole line; ``cut`` says that ``text`` is only a part
@@ -111,8 +110,7 @@ class MatchedLine:
     cell: CellLine | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FileCount:
+class FileCount(Struct, frozen=True):
     """The number of matching lines of a file."""
 
     root: SearchableRoot
@@ -120,8 +118,7 @@ class FileCount:
     count: int
 
 
-@dataclass(slots=True)
-class GrepTotals:
+class GrepTotals(Struct):
     """What a search has counted so far.
 
     ``total`` is the number of matching lines, ``files`` that of files with any, ``searched`` that of files that were
@@ -134,7 +131,6 @@ class GrepTotals:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-@dataclass(slots=True)
 class GrepResult(GrepTotals):
     """Matching lines in the order of paths and lines. ``lines`` are those returned, ``total`` counts all found.
 
@@ -291,8 +287,7 @@ def _candidates(snapshot: Snapshot, matcher: LineMatcher) -> Iterator[tuple[byte
         )
 
 
-@dataclass(frozen=True, slots=True)
-class FileText:
+class FileText(Struct, frozen=True):
     """A file's text, and whether its content is still the one in the catalog.
 
     ``text`` is None if the file is gone, binary, too large or unreadable, or if it was ruled out because of its bytes.

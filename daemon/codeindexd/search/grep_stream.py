@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Final, TypeAlias
 
 import anyio
 import anyio.from_thread
 import anyio.to_thread
+from msgspec.structs import replace
 
 from codeindexd.search.grep import (
     FileCount,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from codeindexd.analysis import secrets
 from codeindexd.analysis.chunking.encoding import source_text
@@ -28,8 +30,7 @@ MAX_COPIES: Final = 100
 """Places of the same text that one hit lists."""
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Struct, frozen=True):
     """A place with the same text as a hit."""
 
     root: SearchableRoot
@@ -38,8 +39,7 @@ class Copy:
     end_line: int
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(Struct, frozen=True):
     """A confirmed chunk of an answer, with its masked text in ``snippet``.
 
     ``best_line`` (a line of the file on the disk, from 1) answers the query best; in ``snippet`` it is ``best_row``,
@@ -61,8 +61,7 @@ class Hit:
     copy_count: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class HitRequest:
+class HitRequest(Struct, frozen=True):
     """How many hits are wanted, and what their text must contain.
 
     ``words`` choose which symbol of a chunk is shown, and ``best`` which line. With ``fold_copies``, chunks with the

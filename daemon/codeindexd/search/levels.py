@@ -5,8 +5,9 @@ from __future__ import annotations
 import enum
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from codeindexd.search.hits import Hit
 from codeindexd.search.searchable_root import SearchableRoot
@@ -28,8 +29,7 @@ _HITS_PER_GROUP: Final[Mapping[Level, int]] = {Level.CHUNK: 1, Level.FILE: 4, Le
 _MOST_HITS: Final = 2000  # to find groups: ranking and confirming them takes about a second
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """A file or a directory in an answer: its path in its root (b"" for the root itself), and its best hits.
 
     ``files`` is the number of files below it among the ranked hits.

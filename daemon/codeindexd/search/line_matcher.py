@@ -6,10 +6,11 @@ import contextlib
 import heapq
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import re2
+from msgspec import Struct
+from msgspec.structs import replace
 
 from codeindexd.analysis.chunking.notebook import may_be_notebook
 from codeindexd.errors import InvalidQueryError
@@ -25,8 +26,7 @@ _METACHARACTER: Final = re.compile(r"[\\^$.|?*+()\[\]{}]")
 _BEYOND_ASCII: Final = re.compile(rb"[^\n]*[\x80-\xff][^\n]*")
 
 
-@dataclass(frozen=True, slots=True)
-class LineMatch:
+class LineMatch(Struct, frozen=True):
     """The first match of a line: byte offsets in the text, the end excluded. ``number`` counts lines from 1."""
 
     number: int

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Final, NamedTuple
+
+from msgspec.structs import replace
 
 from codeindexd.search.exact import file_count, ignores_case
 from codeindexd.search.grep import GrepRequest, GrepResult, grep_root

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 
 import anyio.to_thread
+from msgspec import Struct, field
 
 from codeindexd.search.searchable_root import PinnedRoot, SearchableRoot
 from codeindexd.storage.resting import MOST_AWAKE
@@ -28,8 +28,7 @@ def _worst(states: Collection[RootState]) -> RootState:
     return max(states, key=_BEST_TO_WORST.index, default=RootState.FRESH)
 
 
-@dataclass(frozen=True, slots=True)
-class PinnedPart:
+class PinnedPart(Struct, frozen=True):
     """Some of the roots of a query, pinned, with their states at that moment."""
 
     roots: Sequence[SearchableRoot]
@@ -57,8 +56,7 @@ async def pinned_part(roots: Sequence[SearchableRoot]) -> AsyncIterator[PinnedPa
         )
 
 
-@dataclass(slots=True)
-class SearchedParts:
+class SearchedParts(Struct):
     """The state, clock and dense coverage of all parts that were searched."""
 
     _states: list[RootState] = field(default_factory=list)

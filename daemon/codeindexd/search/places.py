@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import StoredChunk, StoredFile
@@ -30,8 +31,7 @@ _JAVA_FRAME: Final = re.compile(
 _INNERMOST_LAST: Final = "Traceback (most recent call last)"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A path as it was written, with ``/`` between its parts, and lines from 1, both included; 0 for the whole file."""
 
     path: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from codeindexd.analysis.tokens import Terms, Tokenizer, stem
@@ -21,8 +21,7 @@ _QUALIFIER = re.compile(r"::|->|[.#\\]")
 _QUALIFIED = re.compile(rf"(?<!\w)\w++(?:(?:{_QUALIFIER.pattern})\w++)+")  # linear in the length of a word
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedQuery:
+class PreparedQuery(Struct, frozen=True):
     """A parsed query with everything that is computed from it once.
 
     ``text`` is what is searched for: all of a question, or the headline of a report. ``terms``, ``stems`` (one for each

@@ -14,8 +14,10 @@ import enum
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from codeindexd.analysis.chunking.languages import known_languages
 from codeindexd.errors import InvalidQueryError
@@ -79,8 +81,7 @@ _NEGATIVE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedQuery:
+class ParsedQuery(Struct, frozen=True):
     """A query, split into its words and its filters. Empty fields do not restrict it.
 
     ``text`` holds the words, separated by spaces. ``language`` is a name from :func:`known_languages`. ``include`` and
@@ -114,8 +115,7 @@ class ParsedQuery:
         return replace(self, include=include, exclude=tuple(glob_below(root, glob) for glob in self.exclude))
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(Struct, frozen=True):
     """A part of a query."""
 
     role: _Role

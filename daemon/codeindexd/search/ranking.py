@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from codeindexd.search.file_roles import FileRole, role_of
 from codeindexd.storage.catalog.summaries import ChunkSummary
@@ -20,8 +21,7 @@ from codeindexd.storage.catalog.summaries import ChunkSummary
 _DIGITS = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
+class Weights(Struct, frozen=True):
     """The weight of each signal for a question. A retriever's best hit has the score 1."""
 
     lexical: float = 0.6
@@ -48,8 +48,7 @@ class Weights:
     partial: float = 5.0  # in addition: the query is part of a name that the chunk defines
 
 
-@dataclass(frozen=True, slots=True)
-class ReportWeights:
+class ReportWeights(Struct, frozen=True):
     """The weight of each signal for a report. In each list, a file has the score of its best chunk."""
 
     lexical: float = 0.7  # of the headline
@@ -115,8 +114,7 @@ class Candidate(NamedTuple):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class FileEvidence:
+class FileEvidence(Struct, frozen=True):
     """Signals of a file as a whole, from 0 to 1; the fields are named as in `Weights` and `ReportWeights`."""
 
     name: float = 0.0

@@ -6,8 +6,9 @@ A report says what it is about in its headline; the rest has names, sample code 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from codeindexd.search.places import places_in
 from codeindexd.search.query import ParsedQuery
@@ -28,8 +29,7 @@ _MESSAGE: Final = re.compile(
 _WORD: Final = re.compile(r"[A-Za-z']+[,.:;]?")
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """A pasted text: its headline, and its whole text without boilerplate. The two may be the same."""
 
     headline: str

@@ -7,9 +7,9 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
-from dataclasses import replace
 
 import numpy as np
+from msgspec.structs import replace
 
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.tokens import split_identifier

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from codeindexd.storage.history import HistorySnapshot
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import RootState
 
 
-@dataclass(frozen=True, slots=True)
-class PinnedRoot:
+class PinnedRoot(Struct, frozen=True):
     """A root and the snapshot of it that one query runs on."""
 
     root: SearchableRoot

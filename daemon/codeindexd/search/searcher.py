@@ -7,11 +7,12 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
 
 import anyio
 import anyio.to_thread
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from codeindexd.analysis.embedding.base import Embedder
 from codeindexd.analysis.embedding.static import is_known_word
@@ -55,8 +56,7 @@ _EMBED_TIMEOUT_S = 5.0
 Retrieve = Callable[[PinnedRoot], list[Ranked]]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """Hits, best first, and the state and clock of what was searched.
 
     ``dense_coverage`` is the share of chunks with a vector, from 0 to 1. ``searched`` is the number of files that pass
@@ -74,8 +74,7 @@ class Answer:
     groups: Sequence[Group] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class GrepAnswer:
+class GrepAnswer(Struct, frozen=True):
     """Matching lines by root, and the state and clock of what was searched."""
 
     results: list[tuple[SearchableRoot, GrepResult]]

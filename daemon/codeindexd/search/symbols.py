@@ -5,8 +5,10 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from codeindexd.analysis.chunking import DOCUMENTS, HOSTS, LANGUAGES, LINE_LANGUAGES, languages_to_install
 from codeindexd.analysis.chunking.notation import native_name
@@ -40,8 +42,7 @@ class Match(enum.StrEnum):
     SPELLING = "spelling"
 
 
-@dataclass(frozen=True, slots=True)
-class ConfirmedDefinition:
+class ConfirmedDefinition(Struct, frozen=True):
     """A definition whose chunk was confirmed; its lines are those on the disk.
 
     ``name`` is its qualified name in the notation of its language.
@@ -52,8 +53,7 @@ class ConfirmedDefinition:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class SymbolAnswer:
+class SymbolAnswer(Struct, frozen=True):
     """Definitions of a name, or of similar names as ``match`` says, and the chunks that use it, if asked for."""
 
     definitions: list[ConfirmedDefinition]

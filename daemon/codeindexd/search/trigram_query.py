@@ -11,7 +11,8 @@ Strings here are UTF-8 with ASCII letters in lower case, as the index has them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from codeindexd.analysis.trigrams import fold
 from codeindexd.storage.text.query import All, Query, Trigram, all_of, any_of
@@ -51,8 +52,7 @@ class _UnknownSyntaxError(Exception):
     """The pattern contains syntax that this parser does not know."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """What is known about the strings that an expression matches.
 
     ``exact`` has all of them if they are few, else None. Then each begins with one of ``prefixes``, ends with one of

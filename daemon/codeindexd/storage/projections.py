@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from codeindexd.analysis.tokens import split_identifier, stem
@@ -19,8 +19,7 @@ from codeindexd.types import IndexedChunk, Outcome, StoredChunk, Transaction
 _GATHER = 20_000
 
 
-@dataclass
-class ProjectionLag:
+class ProjectionLag(Struct):
     """The projections that lack committed changes: set by a failed write or when opened, cleared by catching up.
 
     ``notes`` say which stores were rebuilt, and why.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Set
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct, field
 from watchfiles import Change
 
 from codeindexd.scan.relpath import ROOT, join, parent_of
@@ -19,8 +19,7 @@ _GIT_RULES = (b"info/exclude", b"config", b"config.worktree")
 _SUBMODULE = re.compile(rb"modules/(.+/)?config")
 
 
-@dataclass
-class ChangeEffects:
+class ChangeEffects(Struct):
     """What follows from a set of changes."""
 
     hints: set[bytes] = field(default_factory=set)

@@ -6,11 +6,11 @@ import itertools
 import os
 import uuid
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
 import structlog
+from msgspec import Struct, field
 
 from codeindexd.watch import filesystem
 from codeindexd.watch.stream import Stream
@@ -18,8 +18,7 @@ from codeindexd.watch.stream import Stream
 log = structlog.get_logger(__name__)
 
 
-@dataclass
-class _PendingCookie:
+class _PendingCookie(Struct):
     """A cookie whose event the ``waiting`` streams have yet to deliver; ``lost`` if one ended without doing so."""
 
     waiting: set[Stream]

@@ -6,9 +6,10 @@ import errno
 import os
 import stat
 from collections.abc import Collection, Set
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+
+from msgspec import Struct, field
 
 from codeindexd.scan.relpath import ROOT, is_covered
 from codeindexd.scan.safe_read import LONGEST_PATH, VANISHED, open_absolute, opened
@@ -16,8 +17,7 @@ from codeindexd.watch import mounts
 from codeindexd.watch.change_reader import GIT_DIRECTORIES
 
 
-@dataclass(frozen=True)
-class WatchableDirectories:
+class WatchableDirectories(Struct, frozen=True):
     """Directories, relative to the root, sorted by whether they can be watched."""
 
     paths: dict[bytes, str] = field(default_factory=dict)  # can be: to absolute paths, as watchfiles takes them

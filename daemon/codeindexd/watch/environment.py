@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Set
-from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 import anyio.abc
 import anyio.to_thread
+from msgspec import Struct
 
 from codeindexd.scan.relpath import ROOT
 from codeindexd.scan.rule_files import RuleFiles
@@ -21,8 +21,7 @@ from codeindexd.watch.cookies import Cookies
 _INTERVAL_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class _EnvironmentState:
+class _EnvironmentState(Struct, frozen=True):
     """What one check found.
 
     ``root`` is (device, inode), None if the root is not a directory; ``rules`` and ``mounted`` are None if they could

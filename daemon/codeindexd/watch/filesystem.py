@@ -5,8 +5,9 @@ from __future__ import annotations
 import stat
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from codeindexd.watch import mounts
 from codeindexd.watch.problem_reporter import WatchProblem
@@ -76,8 +77,7 @@ class Shortage:
         return self._read() != self._limits
 
 
-@dataclass
-class JumpDetector:
+class JumpDetector(Struct):
     """Detects that the machine slept or that its clock was set."""
 
     asleep_s: float = 0.0

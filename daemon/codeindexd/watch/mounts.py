@@ -7,8 +7,9 @@ import re
 import select
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from codeindexd.errors import EXHAUSTED
 from codeindexd.scan.relpath import parent_of
@@ -21,8 +22,7 @@ _SILENT = re.compile(
 )  # not fuseblk: a local disk (NTFS, exFAT), whose changes this kernel sees
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """A mounted file system: the kernel's ``number`` for this mount, its absolute mount point, its type (``nfs4``)."""
 
     number: str

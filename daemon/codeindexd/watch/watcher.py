@@ -12,7 +12,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Collection, Sequence, Set
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 import structlog
+from msgspec import Struct
 
 from codeindexd.scan.relpath import ROOT, collapse
 from codeindexd.scan.rule_files import RuleFiles
@@ -46,8 +46,7 @@ _LONG_S = 3600.0
 NO_RULES = RuleFiles()
 
 
-@dataclass(frozen=True, slots=True)
-class _Loss:
+class _Loss(Struct, frozen=True):
     """The streams to drop before anything else is done: ``stream``, or all streams if it is None."""
 
     stream: Stream | None

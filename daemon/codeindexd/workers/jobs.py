@@ -7,7 +7,8 @@ the same.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from codeindexd.types import ChunkDraft, Definition, FileStat
 
@@ -30,8 +31,7 @@ class TextsStatus(enum.StrEnum):
     VANISHED = "vanished"
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
+class WorkerSettings(Struct, frozen=True):
     """Settings that each worker of a pool gets when it starts.
 
     ``vectors_db`` is the path of the vector store (None: look no vector up), and ``identity`` the model whose vectors
@@ -52,8 +52,7 @@ class WorkerSettings:
     file_budget_s: float = 20.0
 
 
-@dataclass(frozen=True, slots=True)
-class FileJob:
+class FileJob(Struct, frozen=True):
     """A job to read, chunk and hash one file.
 
     ``size`` is the expected size in bytes, used only for fairness and limits. With ``recompute_vectors``, every chunk
@@ -69,8 +68,7 @@ class FileJob:
     text_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FileResult:
+class FileResult(Struct, frozen=True):
     """The result of a `FileJob`.
 
     - ``reason``: why a file is SKIPPED; ``stage`` and ``error``: where and why it FAILED.
@@ -107,8 +105,7 @@ class FileResult:
     quarantined: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class TextRange:
+class TextRange(Struct, frozen=True):
     """A chunk whose text is requested: the bytes from ``start_byte`` to ``end_byte`` (exclusive) of its file."""
 
     start_byte: int
@@ -116,8 +113,7 @@ class TextRange:
     embed_hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TextsJob:
+class TextsJob(Struct, frozen=True):
     """A job to read the texts of catalogued chunks, provided that the file's hash is still ``leaf``."""
 
     job_id: int
@@ -128,8 +124,7 @@ class TextsJob:
     language: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class TextsResult:
+class TextsResult(Struct, frozen=True):
     """The result of a `TextsJob`: the texts in the order of its ranges; none unless ``status`` is OK."""
 
     job_id: int
@@ -139,8 +134,7 @@ class TextsResult:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryJob:
+class HistoryJob(Struct, frozen=True):
     """A job that reads the history of a repository.
 
     ``path`` names it in error messages, ``request`` is what `indexing.history_requests` encodes, and ``cost`` is in
@@ -153,8 +147,7 @@ class HistoryJob:
     cost: int
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryResult:
+class HistoryResult(Struct, frozen=True):
     """The result of a `HistoryJob`: the encoded ``answer``, or the ``error`` that prevented it.
 
     ``ended_worker``: the job ended or stalled its worker twice.
@@ -167,8 +160,7 @@ class HistoryResult:
     ended_worker: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CentralityJob:
+class CentralityJob(Struct, frozen=True):
     """A job that computes the centrality of the files in the catalog at ``path``; ``cost`` is in bytes."""
 
     job_id: int
@@ -176,8 +168,7 @@ class CentralityJob:
     cost: int
 
 
-@dataclass(frozen=True, slots=True)
-class CentralityResult:
+class CentralityResult(Struct, frozen=True):
     """The result of a `CentralityJob`, or the ``error`` that prevented it.
 
     ``file_ids`` are little-endian int64, sorted; ``ranks`` are theirs as float32, at the catalog's ``generation``.

@@ -19,7 +19,6 @@ import math
 import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import cast
 
 import anyio
@@ -27,6 +26,7 @@ import anyio.abc
 import anyio.to_thread
 import structlog
 from anyio import TASK_STATUS_IGNORED
+from msgspec import Struct, field
 
 from codeindexd.errors import CodeindexError, ShuttingDownError, WorkerError
 from codeindexd.waiting import Backoff, Signal
@@ -57,8 +57,7 @@ _BROKEN_AFTER = 5  # after losing so many workers to different files without any
 _log = structlog.get_logger("codeindexd.workers")
 
 
-@dataclass(frozen=True, slots=True)
-class PoolStats:
+class PoolStats(Struct, frozen=True):
     """Figures for ``status``. ``allowed`` is the number of bulk workers that may work under the present pressure."""
 
     workers: int
@@ -73,8 +72,7 @@ class PoolStats:
     pids: tuple[int, ...]
 
 
-@dataclass(slots=True, eq=False)
-class _Group:
+class _Group(Struct, eq=False):
     """The workers of one kind: bulk workers, or the warm worker for urgent jobs."""
 
     bulk: bool
@@ -93,8 +91,7 @@ class _Group:
         return [member for member in self.members if not member.worker.retiring]
 
 
-@dataclass(slots=True, eq=False)
-class _Stream:
+class _Stream(Struct, eq=False):
     """The state of one caller that is not in its `Call`: result arrived, room for more jobs, scope of its task."""
 
     arrived: Signal = field(default_factory=Signal)

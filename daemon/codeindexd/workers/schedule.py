@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from codeindexd.workers import jobs
 from codeindexd.workers.jobs import Job, Result
@@ -25,8 +26,7 @@ class JobLane(enum.Enum):
     URGENT = "urgent"
 
 
-@dataclass(slots=True, eq=False)
-class ScheduledJob:
+class ScheduledJob(Struct, eq=False):
     """A job of a call, with its cost in bytes, and the number of workers that it has ended (``strikes``)."""
 
     call: Call
@@ -35,8 +35,7 @@ class ScheduledJob:
     strikes: int = 0
 
 
-@dataclass(slots=True, eq=False)
-class Call:
+class Call(Struct, eq=False):
     """The jobs of one caller. ``held`` counts jobs whose results were not taken yet; ``held_cost`` is their cost."""
 
     lane: JobLane
@@ -62,8 +61,7 @@ class Call:
         return result
 
 
-@dataclass(slots=True, eq=False)
-class WorkerSlot:
+class WorkerSlot(Struct, eq=False):
     """A worker, as the schedule sees it. ``since`` is when its present job began, or when it ran out of jobs."""
 
     lanes: tuple[JobLane, ...]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 MAX_AUTO = 8  # a guess: beyond it, indexing waits for the only writer
 WORKER_MEMORY_BYTES = 160 * 1024 * 1024  # of a busy worker, with the model and a large file's syntax tree
@@ -16,8 +17,7 @@ _MEMORY_FULL = 5.0
 _MEMORY_LOW = 0.06  # share of memory still available, for systems without pressure figures
 
 
-@dataclass(frozen=True, slots=True)
-class Pressure:
+class Pressure(Struct, frozen=True):
     """The load of the machine; None means unknown.
 
     ``cpu_some``, ``memory_some`` and ``memory_full`` are the percentage of the last ten seconds in which some or all

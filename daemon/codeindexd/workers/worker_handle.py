@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 import anyio
 import msgspec
+from msgspec import Struct
 
 from codeindexd.waiting import Backoff, Signal
 from codeindexd.workers import jobs, process_limits, wire
@@ -21,8 +21,7 @@ from codeindexd.workers.sizing import is_overdue
 MODULE = "codeindexd.workers"
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(Struct, frozen=True):
     """Times in seconds, and the number of tries. Idle times trade memory for 0.2 s of start; the others are guesses."""
 
     bulk_idle_s: float = 20.0
@@ -40,8 +39,7 @@ class Timing:
         return Backoff(self.backoff_s, self.backoff_max_s)
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerExit:
+class WorkerExit(Struct, frozen=True):
     """How a worker ended: whether it was ready for jobs before, the cause, and the last part of its stderr."""
 
     started: bool

@@ -13,10 +13,10 @@ import sysconfig
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
+from msgspec.structs import replace
 
 from codeindexd.errors import CodeindexError
 from codeindexd.indexing.pipeline import Pipeline

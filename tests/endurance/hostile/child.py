@@ -9,8 +9,9 @@ import struct
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from analysis.chunking.test_chunker import check
 from codeindexd.analysis import secrets

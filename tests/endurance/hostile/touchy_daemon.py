@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from codeindexd.cli.codeindexd import main
 from codeindexd.daemon import app

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from msgspec.structs import replace
 
 from codeindexd.scan.merkle import Tree
 from codeindexd.storage.catalog import Catalog
@@ -168,7 +169,7 @@ class AgainstModel(RuleBasedStateMachine):
         generation = self.generation
         self.commit(Transaction(touched=[entry]))
         assert self.generation == generation
-        self.leaves[path] = replace(held, update=replace(held.update, entry=entry))
+        self.leaves[path] = Held(replace(held.update, entry=entry), held.words)
 
     @rule(path=paths, retry=st.integers(0, 9))
     def fail(self, path: bytes, retry: int) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec import Struct, field
 from tree_sitter import Node
 
 from codeindexd.types import Visibility
@@ -25,8 +25,7 @@ _RUBY_TYPES: Final = frozenset({"class", "module", "singleton_class"})
 _CALLABLE: Final = frozenset({"method", "constructor", "property", "function"})
 
 
-@dataclass(slots=True)
-class _Body:
+class _Body(Struct):
     """The access labels of a type's body, by offset, and the members that calls name, such as ``private :x``."""
 
     default: Visibility

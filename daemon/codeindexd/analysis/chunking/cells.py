@@ -6,10 +6,11 @@ valid Python of the same length before parsing. Commands such as ``%%bash`` dete
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 from typing import Final
+
+from msgspec.structs import replace
 
 from codeindexd.analysis.chunking.chunker import DEFAULT_MAX_BYTES, TARGET, Analysis, analyse
 from codeindexd.analysis.chunking.definitions import moved
@@ -62,7 +63,7 @@ def _placed(spans: Sequence[Span], body: bytes, start: int, first_line: int) -> 
     if not spans:  # the cell contains only a command such as %%bash
         spans = [Span(0, len(body), 1, max(1, body.count(b"\n")), "cell")]
     for span in spans:
-        yield dataclasses.replace(
+        yield replace(
             span,
             start_byte=span.start_byte + start,
             end_byte=span.end_byte + start,

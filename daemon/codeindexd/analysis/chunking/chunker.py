@@ -10,9 +10,10 @@ import re
 import time
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 
+from msgspec import Struct
+from msgspec.structs import replace
 from tree_sitter import Node, Parser, Point
 
 from codeindexd.analysis.chunking.definitions import describe, with_samples
@@ -47,8 +48,7 @@ _CPP_HEADER = re.compile(  # possessive and bounded: otherwise a generated file 
 _MOST_SAMPLES = 2_000  # of a document
 
 
-@dataclass(frozen=True, slots=True)
-class Analysis:
+class Analysis(Struct, frozen=True):
     """The chunks, definitions and references of a text. ``is_partial`` if some was not understood, or left out."""
 
     spans: list[Span]

@@ -6,9 +6,9 @@ import re
 import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Final
 
+from msgspec.structs import replace
 from tree_sitter import Node
 
 from codeindexd.analysis.chunking.access_labels import AccessLabels

@@ -8,8 +8,8 @@ declaration is if a nameless function may be around it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 
+from msgspec import Struct, field
 from tree_sitter import Node
 
 from codeindexd.analysis.chunking.rules import NodeDefinition, child_of_type, source
@@ -17,8 +17,7 @@ from codeindexd.analysis.chunking.rules import NodeDefinition, child_of_type, so
 Finder = Callable[[Node, bytes], Iterable[NodeDefinition]]
 
 
-@dataclass(frozen=True, slots=True)
-class Details:
+class Details(Struct, frozen=True):
     """The rules for the details of one language: a finder by node type, and the node types to enter for them."""
 
     finders: Mapping[str, Finder] = field(default_factory=dict)

@@ -7,10 +7,10 @@ offsets need translating. For others, :class:`Decoded` keeps the source offset o
 from __future__ import annotations
 
 import codecs
-import dataclasses
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from codeindexd.analysis.chunking.legacy_encoding import guess_encoding
 from codeindexd.analysis.chunking.notebook import ENCODING as NOTEBOOK
@@ -25,8 +25,7 @@ _UNICODE = frozenset({"", "utf-8", "utf-8-sig", NOTEBOOK, *_UTF16})
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\b\x1b"))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Decoded:
+class Decoded(Struct, frozen=True, eq=False):
     """A file as UTF-8. ``encoding`` is ``utf-8``, ``utf-8-sig``, ``utf-16-le``, ``utf-16-be``, or a guess.
 
     ``utf8`` never starts with a byte order mark. Where lines end in ``\\r`` alone (old Macs) they end in ``\\n`` here,
@@ -64,9 +63,7 @@ class Decoded:
         """Return ``span`` (of :attr:`utf8`) with its byte range in the source; lines are unchanged."""
         if self._lines is None and not self.bom:
             return span
-        return dataclasses.replace(
-            span, start_byte=self.to_source(span.start_byte), end_byte=self.to_source(span.end_byte)
-        )
+        return replace(span, start_byte=self.to_source(span.start_byte), end_byte=self.to_source(span.end_byte))
 
     @property
     def cells(self) -> tuple[Cell, ...]:

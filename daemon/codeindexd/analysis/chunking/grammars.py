@@ -11,8 +11,8 @@ import importlib
 import importlib.metadata
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from msgspec import Struct
 from tree_sitter import Language
 
 from codeindexd.analysis.chunking import rules_compiled, rules_optional, rules_other, rules_scripting
@@ -31,8 +31,7 @@ CHUNKER_VERSION = "15"
 ERROR_KIND = 0xFFFF  # tree-sitter's number for an error node, in every grammar
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
+class _Source(Struct, frozen=True):
     """Where a grammar comes from: a distribution, and the function of its module that returns the grammar."""
 
     distribution: str
@@ -44,8 +43,7 @@ class _Source:
         return self.distribution.replace("-", "_")
 
 
-@dataclass(frozen=True, slots=True)
-class Grammar:
+class Grammar(Struct, frozen=True):
     """A loaded grammar with its rules, in which node types are numbers."""
 
     name: str

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from msgspec import Struct
 from tree_sitter import Node
 
 from codeindexd.analysis.chunking.lines import Lines
@@ -24,8 +24,7 @@ _NAME: Final = rb"([A-Za-z_\x80-\xff][\w\x80-\xff]*)"
 _SCRIPT_NAME: Final = rb"([A-Za-z_$\x80-\xff][\w$\x80-\xff]*)"
 
 
-@dataclass(frozen=True, slots=True)
-class _Language:
+class _Language(Struct, frozen=True):
     """How a language writes a member of the receiver, and where it assigns to one.
 
     - ``before``: what is written directly before the name. A byte of a word or one in ``not_after`` before it means

@@ -5,6 +5,7 @@ A definition ends where its indentation does. Text in strings and comments of se
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,36 +28,29 @@ class _Line(NamedTuple):
     inside: frozenset[str] | None = None
 
 
-def _lines(*rows: str) -> tuple[_Line, ...]:
-    """Return patterns from rows of a kind (``kind@outer,outer`` if it must be inside such definitions) and a regex."""
-    out = []
-    for row in rows:
-        kind, _, pattern = row.partition(" ")
-        kind, _, inside = kind.partition("@")
-        out.append(_Line(kind, re.compile(pattern.encode()), frozenset(inside.split(",")) if inside else None))
-    return tuple(out)
-
-
 _LISP_NAME: Final = r"""([^\s()\[\]{}"']+)"""
-_SCHEME: Final = _lines(
+_SCHEME: Final = (
     rf"function \((?:define|define\*|define-inline)\s+\({_LISP_NAME}",
     rf"macro \((?:define-syntax|define-syntax-rule|define-macro)\s+\(?{_LISP_NAME}",
     r"""struct \((?:define-record-type|struct|define-struct)\s+\(?<?([^\s()\[\]{}"']+?)>?(?=[\s()\[\]{}"']|$)""",
     rf"variable \(define\s+{_LISP_NAME}",
 )
-_PROTOCOL: Final = _lines(
+_PROTOCOL: Final = (
     r"struct \s*(?:message|struct|exception|union|group)\s+(\w+)",
     r"enum \s*enum\s+(\w+)",
     r"interface \s*(?:service|interface)\s+(\w+)",
     r"method@interface \s*rpc\s+(\w+)",
     r"package package\s+(?:\w+\.)*(\w+)\s*;",
-    r"field@struct \s+(?!option\s|reserved\s|extensions\s)(?:\d+\s*:\s*)?(?:repeated\s+|optional\s+|required\s+)?[\w.]+"
-    r"(?:<[^=>]*>)?\s+(\w+)\s*(?:=|;|,|$)",
+    (
+        r"field@struct \s+(?!option\s|reserved\s|extensions\s)(?:\d+\s*:\s*)?"
+        r"(?:repeated\s+|optional\s+|required\s+)?[\w.]+(?:<[^=>]*>)?\s+(\w+)\s*(?:=|;|,|$)"
+    ),
     r"enum_member@enum \s+(\w+)\s*=\s*-?\w+",
 )
-_PATTERNS: Final[Mapping[str, tuple[_Line, ...]]] = {
-    "awk": _lines(r"function \s*function\s+(\w+)\s*\("),
-    "clojure": _lines(
+# Rows of a kind (``kind@outer,outer`` if it must be inside such definitions) and a regex.
+_ROWS: Final[Mapping[str, tuple[str, ...]]] = {
+    "awk": (r"function \s*function\s+(\w+)\s*\(",),
+    "clojure": (
         rf"namespace \(ns\s+(?:\^\S+\s+)*{_LISP_NAME}",
         rf"macro \s*\(defmacro\s+(?:\^\S+\s+)*{_LISP_NAME}",
         rf"interface \s*\(defprotocol\s+(?:\^\S+\s+)*{_LISP_NAME}",
@@ -64,7 +58,7 @@ _PATTERNS: Final[Mapping[str, tuple[_Line, ...]]] = {
         rf"function \s*\((?:defn-?|defmulti|defmethod|deftest|>defn)\s+(?:\^\S+\s+)*{_LISP_NAME}",
         rf"variable \s*\((?:def|defonce)\s+(?:\^\S+\s+)*{_LISP_NAME}",
     ),
-    "cmake": _lines(
+    "cmake": (
         r"function (?i:\s*function)\s*\(\s*([\w-]+)",
         r"macro (?i:\s*macro)\s*\(\s*([\w-]+)",
         r"target (?i:\s*add_(?:library|executable|custom_target))\s*\(\s*([\w:.-]+)",
@@ -72,7 +66,7 @@ _PATTERNS: Final[Mapping[str, tuple[_Line, ...]]] = {
         r"variable (?i:set)\s*\(\s*(\w+)",
         r"module (?i:project)\s*\(\s*([\w-]+)",
     ),
-    "commonlisp": _lines(
+    "commonlisp": (
         rf"function \((?:defun|defgeneric|defmethod)\s+{_LISP_NAME}",
         rf"macro \(defmacro\s+{_LISP_NAME}",
         rf"class \(defclass\s+{_LISP_NAME}",
@@ -80,7 +74,7 @@ _PATTERNS: Final[Mapping[str, tuple[_Line, ...]]] = {
         rf"constant \(defconstant\s+{_LISP_NAME}",
         rf"variable \(def(?:var|parameter)\s+{_LISP_NAME}",
     ),
-    "crystal": _lines(
+    "crystal": (
         r"class \s*(?:abstract\s+|private\s+)*class\s+(?:\w+::)*(\w+)",
         r"struct \s*(?:abstract\s+|private\s+)*struct\s+(\w+)",
         r"module \s*module\s+(?:\w+::)*(\w+)",
@@ -89,26 +83,26 @@ _PATTERNS: Final[Mapping[str, tuple[_Line, ...]]] = {
         r"function \s*(?:abstract\s+|private\s+|protected\s+)*def\s+(?:self\.)?([\w?!=]+)",
         r"constant \s*([A-Z]\w*)\s*=(?!=)",
     ),
-    "elisp": _lines(
+    "elisp": (
         rf"function \((?:cl-)?def(?:un|subst|generic|method)\s+{_LISP_NAME}",
         rf"macro \((?:cl-)?defmacro\s+{_LISP_NAME}",
         rf"constant \(defconst\s+{_LISP_NAME}",
         rf"variable \(def(?:var|var-local|custom|face|group)\s+{_LISP_NAME}",
     ),
-    "elm": _lines(
+    "elm": (
         r"module (?:port\s+)?module\s+(?:\w+\.)*(\w+)",
         r"type type\s+(?:alias\s+)?(\w+)",
         r"function ([a-z]\w*)\s*:(?!:)",
     ),
-    "erlang": _lines(
+    "erlang": (
         r"module -module\(\s*'?([\w@]+)",
         r"struct -record\(\s*'?([\w@]+)",
         r"macro -define\(\s*(\w+)",
         r"type -(?:type|opaque)\s+(\w+)",
         r"function ([a-z][\w@]*)\s*\(",
     ),
-    "fish": _lines(r"function \s*function\s+([\w:.-]+)"),
-    "fsharp": _lines(
+    "fish": (r"function \s*function\s+([\w:.-]+)",),
+    "fsharp": (
         r"module \s*module\s+(?:rec\s+|private\s+|internal\s+)*(?:\w+\.)*(\w+)",
         r"namespace namespace\s+(?:rec\s+)?(?:\w+\.)*(\w+)",
         r"type \s*(?:type|and)\s+(?:private\s+|internal\s+)?(\w+)",
@@ -116,7 +110,7 @@ _PATTERNS: Final[Mapping[str, tuple[_Line, ...]]] = {
         r"function (?: {0,4})let\s+(?:rec\s+|inline\s+|private\s+|mutable\s+)*(\w+)(?=\s+[\w(])",
         r"variable let\s+(?:private\s+|mutable\s+)*(\w+)\s*(?::|=)",
     ),
-    "gdscript": _lines(
+    "gdscript": (
         r"class \s*class(?:_name)?\s+(\w+)",
         r"function \s*(?:static\s+)?func\s+(\w+)",
         r"enum enum\s+(\w+)",
@@ -124,12 +118,12 @@ _PATTERNS: Final[Mapping[str, tuple[_Line, ...]]] = {
         r"event signal\s+(\w+)",
         r"variable (?:@\w+(?:\([^)]*\))?\s+)*var\s+(\w+)",
     ),
-    "gleam": _lines(
+    "gleam": (
         r"function (?:pub\s+)?fn\s+(\w+)",
         r"type (?:pub\s+)?(?:opaque\s+)?type\s+(\w+)",
         r"constant (?:pub\s+)?const\s+(\w+)",
     ),
-    "graphql": _lines(
+    "graphql": (
         r"interface (?:extend\s+)?interface\s+(\w+)",
         r"enum (?:extend\s+)?enum\s+(\w+)",
         r"struct (?:extend\s+)?(?:type|input)\s+(\w+)",
@@ -139,18 +133,18 @@ _PATTERNS: Final[Mapping[str, tuple[_Line, ...]]] = {
         r"field@struct,interface \s+(\w+)\s*(?:\(|:)",
         r"enum_member@enum \s+([A-Za-z_]\w*)\s*(?:@.*)?$",
     ),
-    "make": _lines(
+    "make": (
         r"macro \s*(?:override\s+|export\s+)*define\s+([^\s=:]+)",
         r"variable \s*(?:override\s+|export\s+|private\s+)*([^\s:#=+?!]+)\s*(?:::?:?|\+|\?|!)?=",
         r"target ([^\s:#=%.][^\s:#=%]*)(?:[ \t]+[^\s:#=]+)*[ \t]*::?(?![=:])",
     ),
-    "nim": _lines(
+    "nim": (
         r"function \s*(?:proc|func|method|iterator|converter)\s+`?(\w+)",
         r"macro \s*(?:template|macro)\s+`?(\w+)",
         r"type \s+(\w+)\*?\s*(?:\{\.[^}]*\.\}\s*)?=\s*(?:ref\s+)?(?:object|enum|tuple|distinct|concept)\b",
     ),
     "protobuf": _PROTOCOL,
-    "r": _lines(
+    "r": (
         r"function \s*`?([\w.]+)`?\s*(?:<-|=)\s*(?:function\b|\\\()",
         r"class \s*([\w.]+)\s*(?:<-|=)\s*(?:R6::)?R6Class\b",
         r"""class \s*(?:[\w.]+\s*<-\s*)?set(?:Ref)?Class\(\s*["'](\w+)""",
@@ -159,14 +153,14 @@ _PATTERNS: Final[Mapping[str, tuple[_Line, ...]]] = {
     ),
     "racket": _SCHEME,
     "scheme": _SCHEME,
-    "tcl": _lines(
+    "tcl": (
         r"function \s*proc\s+(?:::)?(?:\w+::)*([^\s{:]+)",
         r"namespace \s*namespace\s+eval\s+(?:::)?(?:\w+::)*(\w+)",
         r"class \s*(?:oo::class\s+create|itcl::class)\s+(?:::)?(?:\w+::)*(\w+)",
         r"method \s*(?:method)\s+(\w+)",
     ),
     "thrift": _PROTOCOL,
-    "vim": _lines(
+    "vim": (
         r"function \s*(?:fu(?:n|nc|nction)?!?|(?:export\s+)?def!?)\s+(?:<SID>|[a-z]:)?([\w.#]+)",
         r"macro \s*com(?:mand)?!?\s+(?:-\S+\s+)*([A-Z]\w*)",
     ),
@@ -175,7 +169,20 @@ _PATTERNS: Final[Mapping[str, tuple[_Line, ...]]] = {
 _CLAUSES: Final = frozenset({"erlang"})
 """Languages in which a function is defined clause by clause."""
 
-LINE_LANGUAGES: Final = frozenset(_PATTERNS)
+LINE_LANGUAGES: Final = frozenset(_ROWS)
+
+
+@functools.cache
+def _lines_of(language: str) -> tuple[_Line, ...]:
+    """Return the patterns of ``language``; compiled at its first file, since most trees have few such languages."""
+    out = []
+    for row in _ROWS[language]:
+        kind, _, pattern = row.partition(" ")
+        kind, _, inside = kind.partition("@")
+        out.append(_Line(kind, re.compile(pattern.encode()), frozenset(inside.split(",")) if inside else None))
+    return tuple(out)
+
+
 """The languages whose definitions are found line by line."""
 
 
@@ -208,7 +215,7 @@ def _beginnings(lines: Lines, language: str, around: list[FoundDefinition]) -> I
 
     Those in ``around`` that end before the line are removed from it first.
     """
-    patterns = _PATTERNS[language]
+    patterns = _lines_of(language)
     for row in range(lines.count):
         while around and around[-1].end <= row:
             around.pop()

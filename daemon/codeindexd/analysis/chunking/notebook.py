@@ -6,13 +6,14 @@ because a notebook of plots consists of little else. nbformat 3 (``worksheets``)
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from codeindexd.analysis.chunking.language_names import BY_EXTENSION
 from codeindexd.analysis.chunking.languages import language_named
@@ -28,8 +29,7 @@ _PART = re.compile(rb"(?:[^\\]++|\\(?!n|u000[aA]).)*+(?:\\n|\\u000[aA])?", re.DO
 _CONTROL = re.compile(rb"[\x00-\x08\n-\x1f]")
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """A cell with text: its number among all cells, from 1, and its bytes in the notebook's text, from start to end.
 
     ``kind`` is ``code``, ``markdown`` or ``raw``; ``language`` is the name of a language, ``""`` for plain text.
@@ -42,16 +42,14 @@ class Cell:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class CellLine:
+class CellLine(Struct, frozen=True):
     """A line as readers of a notebook count it: the number of the cell, and the line in the cell, both from 1."""
 
     cell: int
     line: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class NotebookText:
+class NotebookText(Struct, frozen=True, eq=False):
     """The text of a notebook's cells as UTF-8; every cell ends in a line end, which the JSON may lack.
 
     Four sequences have one item for each line: ``starts`` is its offset in the text, ``source_starts`` and
@@ -88,10 +86,9 @@ class NotebookText:
         first, last = self.row(span.start_byte), self.row(span.end_byte - 1)
         lines = self.source_lines
         symbols = tuple(
-            dataclasses.replace(one, line_offset=lines[min(first + one.line_offset, last)] - lines[first])
-            for one in span.symbols
+            replace(one, line_offset=lines[min(first + one.line_offset, last)] - lines[first]) for one in span.symbols
         )
-        return dataclasses.replace(
+        return replace(
             span,
             start_byte=self.source_starts[first],
             end_byte=self.source_ends[last],
@@ -120,8 +117,7 @@ class _NotANotebook(Exception):  # noqa: N818 - never leaves this module
     """The text is broken JSON, or JSON of another kind."""
 
 
-@dataclass(frozen=True, slots=True)
-class _RawCell:
+class _RawCell(Struct, frozen=True):
     """A cell as the JSON has it. ``source`` is the start and end of its text's value; legacy means nbformat 3."""
 
     number: int
@@ -179,10 +175,7 @@ class _Reader:
         if not is_notebook or self._text[self._at :].strip():
             raise _NotANotebook
         language = language or _DEFAULT_LANGUAGE
-        return [
-            dataclasses.replace(cell, language=cell.language or language) if cell.kind == "code" else cell
-            for cell in cells
-        ]
+        return [replace(cell, language=cell.language or language) if cell.kind == "code" else cell for cell in cells]
 
     def _cells(self, before: int, *, is_legacy: bool) -> Iterator[_RawCell]:
         for number, _ in enumerate(self._items(), before + 1):

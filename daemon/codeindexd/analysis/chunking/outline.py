@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from tree_sitter import Node
 
 from codeindexd.analysis.chunking.grammars import ERROR_KIND, Grammar
@@ -16,8 +16,7 @@ _CODE = frozenset({"function", "method", "macro", "test"})
 MAX_DEFINITIONS = 50_000  # in one file; beyond that it is data
 
 
-@dataclass(slots=True, eq=False)
-class FoundDefinition:
+class FoundDefinition(Struct, eq=False):
     """A definition in a file.
 
     Rows count from 0; ``end`` is the row after the last. ``parent`` is the enclosing definition as far as chunks are

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 from tree_sitter import Node
 
 from codeindexd.analysis.chunking.grammars import ERROR_KIND, Grammar
@@ -72,8 +72,7 @@ _DEFINING_MACRO: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(Struct, frozen=True):
     """A tree of a text, and the byte ranges outside functions in which its syntax was not understood.
 
     ``text`` is what was parsed. If branches of ``#if`` were blanked out, ``with_branches`` is the tree before that, and

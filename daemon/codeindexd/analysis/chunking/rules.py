@@ -6,9 +6,9 @@ Rules use the grammar's names of node types; :mod:`.grammars` turns them into nu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from msgspec import Struct, field
 from tree_sitter import Node
 
 MAX_NAME = 200  # characters; only broken input has longer "names"
@@ -39,8 +39,7 @@ class NodeDefinition(NamedTuple):
 Namer = Callable[[Node, bytes], NodeDefinition | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """The rules by which nodes of a grammar become definitions.
 
     - ``definitions``: a namer for each node type that may be a definition.

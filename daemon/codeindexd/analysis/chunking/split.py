@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from tree_sitter import Node
 
 from codeindexd.analysis.chunking.grammars import Grammar
@@ -15,8 +15,7 @@ from codeindexd.analysis.chunking.outline import FoundDefinition
 from codeindexd.analysis.chunking.rules import CONTAINERS
 
 
-@dataclass(slots=True)
-class Limits:
+class Limits(Struct):
     """The target size of a chunk, and the size up to which a definition stays in one chunk, in bytes."""
 
     target: int
@@ -28,8 +27,7 @@ class Limits:
         return self.target // 8
 
 
-@dataclass(slots=True)
-class Unit:
+class Unit(Struct):
     """Neighbouring nodes that share rows, with the comments before them.
 
     ``start`` is the first row, ``last`` the row after the nodes' last row, and ``end`` the row after the unit, which
@@ -42,8 +40,7 @@ class Unit:
     nodes: list[Node]
 
 
-@dataclass(slots=True)
-class Atom:
+class Atom(Struct):
     """Rows that are not cut further; ``start``, ``last`` and ``end`` are as in :class:`Unit`.
 
     ``whole`` are the outermost definitions that are completely inside; ``owner`` is the definition of which the atom is

@@ -7,13 +7,13 @@ import email.utils
 import ipaddress
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 import msgspec
 import numpy as np
 import xxhash
+from msgspec import Struct
 
 from codeindexd.analysis.embedding.base import Vectors
 from codeindexd.errors import EmbedderError
@@ -43,8 +43,7 @@ class _Answer(msgspec.Struct):
     data: list[_Item]
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """The endpoint of an embedding model.
 
     ``dimensions`` 0 means the model's default; the prompts are prepended to texts. ``repr`` shows no credentials.

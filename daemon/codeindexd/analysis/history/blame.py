@@ -6,8 +6,9 @@ import heapq
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
+
+from msgspec import Struct
 
 from codeindexd.analysis.history.file_versions import FileVersion, FileVersions
 from codeindexd.analysis.history.line_diff import Hunk, differing_lines
@@ -19,8 +20,7 @@ _LEAST_MOVE_SCORE = 20  # letters and digits, plus one; fewer are too common to 
 _NO_WORD_BYTES = bytes(byte for byte in range(256) if not (byte < 128 and chr(byte).isalnum()))
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(Struct):
     """Lines whose commit is being searched: ``count`` lines from ``final`` on, which are ``source`` on in a version."""
 
     final: int

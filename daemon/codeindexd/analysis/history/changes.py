@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass, replace
 
 import pygit2
+from msgspec import Struct
+from msgspec.structs import replace
 from pygit2.enums import DiffOption
 
 from codeindexd.analysis.history.common_ends import common_ends
@@ -32,8 +33,7 @@ _MOST_RENAME_PAIRS = 1_000_000  # as git's limit of 1,000 files on either side
 _MOST_RENAME_BYTES = 16 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class TreeChange:
+class TreeChange(Struct, frozen=True):
     """A changed path with its mode and id before and after; both are b"" where there was or is nothing.
 
     Kinds, renames and paths are those of ``git log --raw -M``. Paths are below the top of the repository.
@@ -48,8 +48,7 @@ class TreeChange:
     old_path: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Hunk:
+class Hunk(Struct, frozen=True):
     """Changed lines without context: counted from 1; a side without lines has the line before it as its start."""
 
     old_start: int

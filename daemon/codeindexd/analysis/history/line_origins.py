@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 Range = tuple[int, int]
 """Lines from the first to the second number, exclusive, counted from 0."""
 
 
-@dataclass(frozen=True, slots=True)
-class BlamedLines:
+class BlamedLines(Struct, frozen=True):
     """Consecutive lines of a file that come from consecutive lines of one commit. Lines count from 1.
 
     ``commit`` is None for lines that are not committed yet. ``path`` and ``original_line`` are the file's path and the
@@ -23,8 +22,7 @@ class BlamedLines:
     original_line: int
 
 
-@dataclass(frozen=True, slots=True)
-class ChangedLines:
+class ChangedLines(Struct, frozen=True):
     """A commit that changed the lines in question, which were the lines ``ranges`` of ``path`` after it."""
 
     commit: bytes

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from codeindexd.errors import NoHistoryError
 
@@ -21,8 +22,7 @@ _OTHERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class GitLocation:
+class GitLocation(Struct, frozen=True):
     """Where the repository of a directory is.
 
     ``git_dir`` has ``HEAD``, ``common_dir`` the objects and branches; they differ only in linked worktrees. ``top`` is

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import msgspec
+from msgspec import Struct, field
 
 from codeindexd.analysis.history.record import Commit, Person
 
@@ -16,8 +16,7 @@ MOST_BYTES = 4 << 20
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
-@dataclass(slots=True)
-class _Entry:
+class _Entry(Struct):
     """The replacement for people with one address; "" keeps what the commit has. ``by_name`` takes precedence."""
 
     name: str = ""

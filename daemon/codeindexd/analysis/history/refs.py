@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from codeindexd.analysis.history.location import GitLocation
 from codeindexd.errors import NoHistoryError
@@ -24,8 +25,7 @@ _BRANCHES = (b"refs/heads/", b"refs/remotes/")
 _REPLACE = b"refs/replace/"
 
 
-@dataclass(frozen=True, slots=True)
-class Heads:
+class Heads(Struct, frozen=True):
     """The commits from which a history is read, and what changes the parents of commits.
 
     - ``head``: the commit that is checked out; b"" for a branch without a commit.

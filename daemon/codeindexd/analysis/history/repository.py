@@ -10,9 +10,9 @@ import heapq
 import re
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import pygit2
+from msgspec import Struct
 from pygit2.enums import ObjectType, Option
 
 from codeindexd.analysis.history.location import GitLocation
@@ -43,8 +43,7 @@ TreeEntry = tuple[bytes, bytes, bytes]
 """The mode, the name and the id of one entry of a tree."""
 
 
-@dataclass(frozen=True, slots=True)
-class RawCommit:
+class RawCommit(Struct, frozen=True):
     """A commit object: ids are 20 bytes; ``author`` and ``committer`` are lines as git stores them."""
 
     id: bytes
@@ -295,8 +294,7 @@ class GitRepository:
         return tip
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
+class Walk(Struct, frozen=True):
     """Commits newest first; ``is_truncated`` if there are older ones, ``is_shallow`` if some were not fetched.
 
     ``missing`` counts the parents that the repository should have and lacks.

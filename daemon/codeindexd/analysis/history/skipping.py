@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _MOST_SKIPPED = 2_000_000  # commits; grafts can make a circle
 _LONGEST_LINE = 1000  # commits on one side of a merge since the other branched off
 _MOST_BETWEEN = 20_000  # commits between a merge and where its parents' lines of history meet again
 
 
-@dataclass(slots=True)
-class CommitGraph:
+class CommitGraph(Struct):
     """The commits that are known, by number.
 
     ``parents_of`` returns the numbers of a commit's parents, -1 for one that is not known, ``only_parent_of`` that of

@@ -10,10 +10,10 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from codeindexd.analysis.history.changes import Hunk
@@ -110,8 +110,7 @@ _BY_LANGUAGE = {
 _COMPILED = {language: re.compile(pattern, re.MULTILINE) for language, pattern in _BY_LANGUAGE.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class _Beginning:
+class _Beginning(Struct, frozen=True):
     """The line on which a definition begins, counted from 1, its indentation in characters, and its name."""
 
     line: int

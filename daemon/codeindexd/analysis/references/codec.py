@@ -5,9 +5,10 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from codeindexd.types import Reference, ReferenceKind
@@ -21,8 +22,7 @@ class BrokenReferencesError(ValueError):
     """The bytes are not references that :func:`encode` returned."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Columns:
+class Columns(Struct, frozen=True, eq=False):
     """The references of one file, sorted by line, as columns of n numbers.
 
     ``names`` and ``qualifiers`` are places in ``table``, which begins with the empty name; ``kinds`` are values of

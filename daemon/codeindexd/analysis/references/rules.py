@@ -21,8 +21,10 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from codeindexd.analysis.references import imports
 from codeindexd.analysis.references.imports import ImportReader
@@ -38,8 +40,7 @@ class Scope(enum.Enum):
     """Also in other files, without an import; the name is kept unless it is a variable of this file."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReferenceRules:
+class ReferenceRules(Struct, frozen=True):
     """The rules of one language.
 
     - ``separators`` are between a receiver and its member.

@@ -6,6 +6,7 @@ cannot continue a token. If it has a group, only that is masked, otherwise the w
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator
 
@@ -189,8 +190,10 @@ def _any_of(patterns: Iterable[str]) -> re.Pattern[bytes]:
     return re.compile(f"(?<![A-Za-z0-9])(?:{'|'.join(patterns)})(?![A-Za-z0-9])".encode())
 
 
-_PROVIDERS = _any_of(TOKENS.values())
-_LOOSE = _any_of(LOOSE_TOKENS.values())
+@functools.cache
+def _tokens() -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """Return the regexes of tokens, and of those that must look random; compiled once they are needed."""
+    return _any_of(TOKENS.values()), _any_of(LOOSE_TOKENS.values())
 
 
 def token_ranges(text: bytes) -> Iterator[tuple[int, int]]:
@@ -203,10 +206,11 @@ def token_ranges(text: bytes) -> Iterator[tuple[int, int]]:
     for start, end in zip((bounds[long] + 1).tolist(), bounds[long + 1].tolist(), strict=True):
         if not _MIXED.search(text, start, end):
             continue
-        for match in _PROVIDERS.finditer(text, start, end):
+        tokens, loose_tokens = _tokens()
+        for match in tokens.finditer(text, start, end):
             group = match.lastindex or 0
             if is_token(match[group]) or match[0].startswith(b"hf_"):
                 yield match.span(group)
-        for match in _LOOSE.finditer(text, start, end):
+        for match in loose_tokens.finditer(text, start, end):
             if is_random(match[0]) and not is_placeholder(match[0]):
                 yield match.span()

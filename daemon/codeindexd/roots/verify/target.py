@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from codeindexd.analysis.embedding.base import Embedder
 from codeindexd.scan.scanner import Scanner
@@ -11,8 +12,7 @@ from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.workers.pool import WorkerPool
 
 
-@dataclass(frozen=True, slots=True)
-class AuditTarget:
+class AuditTarget(Struct, frozen=True):
     """The disk and the stores of a running root, and the pool and the embedder that compute everything again."""
 
     path: bytes
@@ -22,8 +22,7 @@ class AuditTarget:
     embedder: Embedder
 
 
-@dataclass(frozen=True, slots=True)
-class WrongEntries:
+class WrongEntries(Struct, frozen=True):
     """The wrong entries that an audit found.
 
     ``lexical`` and ``dense`` are ids of chunks to remove from these projections, ``embed_hashes`` identify vectors to

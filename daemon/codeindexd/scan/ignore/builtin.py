@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """The decision of a rule about a path: whether it is ``ignored``, for which ``reason`` (a category), by which rule.
 
     ``rule`` is for users, for example ``.gitignore:3: *.pyc``.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from codeindexd.scan.ignore.syntax import Pattern, parse
 
@@ -18,8 +19,7 @@ Test = Callable[[bytes], object]
 """Returns a true value if a text may match."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
+class Outline(Struct, frozen=True):
     """Necessary conditions for a file to be left out by one of the patterns; it must meet at least one.
 
     Conditions on its name: ``names``, ``extensions`` (with the dot) and ``tails`` contain it, one of the expressions

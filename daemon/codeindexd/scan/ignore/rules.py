@@ -22,8 +22,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from codeindexd.scan.ignore.builtin import (
     FINAL,
@@ -67,8 +69,7 @@ class Tracked(Protocol):
         """Return the verdict that :meth:`keeps` overrode for ``directory``, or None."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Level:
+class _Level(Struct, frozen=True):
     """A pattern file, with what makes a path relative to its directory.
 
     ``skip`` leading bytes are removed from a path relative to the root; for a file above the root, the prefix ``above``
@@ -94,8 +95,7 @@ class _Level:
         return Verdict(not pattern.negative, "ignored", rule)
 
 
-@dataclass(frozen=True, slots=True)
-class IgnoreRules:
+class IgnoreRules(Struct, frozen=True):
     """The rules for the children of one directory. Immutable; shared with the parent if nothing is added."""
 
     _git: tuple[_Level, ...]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from codeindexd.scan.ignore.builtin import (
     SUSPICIOUS_EXTENSIONS,
@@ -38,8 +39,7 @@ def suspects(places: Sequence[tuple[PatternSet, bytes]], names: Sequence[bytes])
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Merged:
+class _Merged(Struct, frozen=True):
     """The conditions of several pattern sets on names alone, valid in any directory; extensions in lower case."""
 
     names: frozenset[bytes]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from codeindexd.scan.wildcards import Wildcard, to_regex
 
@@ -44,8 +45,7 @@ _CLASSES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(Struct, frozen=True):
     """One line of an ignore file: its number from 1, its text, and what it matches.
 
     ``by_path`` patterns are matched against the path relative to the file's directory, the others against the last
@@ -68,8 +68,7 @@ class _Malformed(Exception):  # noqa: N818 - never leaves this module
     """The pattern is invalid and matches nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Atom:
+class _Atom(Struct, frozen=True):
     """Matches exactly one byte, which must be in ``members``."""
 
     members: frozenset[int]

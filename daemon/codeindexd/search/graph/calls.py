@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from codeindexd.search.graph.code_file import CodeFile
 from codeindexd.search.graph.graph import CodeGraph, is_call
@@ -16,8 +17,7 @@ MOST_NODES: Final = 500  # of a tree
 _MOST_LINES: Final = 5  # that are shown of one edge
 
 
-@dataclass(slots=True)
-class CallNode:
+class CallNode(Struct):
     """A definition in a tree of calls, or the code of ``file`` outside all definitions (``target`` is None).
 
     ``lines`` are the first lines of the edge to the node above, ``calls`` counts all, and ``confidence`` is that of the
@@ -35,8 +35,7 @@ class CallNode:
     is_repeated: bool = False
 
 
-@dataclass(slots=True)
-class CallTree:
+class CallTree(Struct):
     """A tree of calls. ``total`` is the number of nodes directly below the definitions that were asked for."""
 
     nodes: list[CallNode]

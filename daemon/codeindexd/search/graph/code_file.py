@@ -6,8 +6,9 @@ import threading
 from bisect import bisect_right
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
+
+from msgspec import Struct, field
 
 from codeindexd.analysis.chunking.embedded import HOSTS
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
@@ -49,8 +50,7 @@ class Binding(NamedTuple):
     line: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CodeFile:
+class CodeFile(Struct, frozen=True, eq=False):
     """A file with its definitions in the order of their lines, and its references."""
 
     file: StoredFile
@@ -174,8 +174,7 @@ _SIMPLE: Final = NAMESPACE_KINDS | {"variable", "constant", "field", "enum_membe
 _VARIABLES: Final = frozenset({"variable", "constant"})
 
 
-@dataclass(slots=True)
-class _Derived:
+class _Derived(Struct):
     """What is computed from a file when it is first needed."""
 
     bindings: dict[str, list[Binding]] | None = None

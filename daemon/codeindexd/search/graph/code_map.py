@@ -9,10 +9,10 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from codeindexd.analysis.chunking.samples import DOCUMENTS
@@ -39,8 +39,7 @@ _MINOR: Final = frozenset({"field", "property", "variable", "constant", "enum_me
 _MINOR_WEIGHT: Final = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Ranks:
+class Ranks(Struct, frozen=True):
     """The most central definitions of a root, best first: file ids (n,), numbers in their files (n,), scores (n,)."""
 
     generation: int
@@ -49,8 +48,7 @@ class Ranks:
     scores: NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class _Summary:
+class _Summary(Struct, frozen=True):
     """A file for the ranking: its definitions as (number of the name, place in the file), its references by name."""
 
     content: bytes
@@ -192,8 +190,7 @@ def _ranked(generation: int, summaries: dict[int, _Summary], names: int) -> Rank
     return Ranks(generation, ids[file_of_definition[best]], defined[best, 1], scores[best])
 
 
-@dataclass(slots=True)
-class MappedFile:
+class MappedFile(Struct):
     """A file in a map, with the numbers of the definitions that are shown, in the order of their lines."""
 
     file: CodeFile
@@ -201,8 +198,7 @@ class MappedFile:
     score: float
 
 
-@dataclass(slots=True)
-class CodeMap:
+class CodeMap(Struct):
     """A map: files in the order of their paths, its text, and how many files and definitions it leaves out."""
 
     files: list[MappedFile]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from codeindexd.search.graph.graph import CodeGraph, Use
 from codeindexd.search.graph.resolve import CONSTRUCTORS, SELF, SUPER, inherited_members

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from codeindexd.analysis.references.centrality import NOT_CODE
 from codeindexd.analysis.tokens import Tokenizer
@@ -39,8 +40,7 @@ _MOST_EXPORTERS: Final = 20  # that give a name another one
 _MOST_CANDIDATES: Final = 2_000  # files that define a name
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Use:
+class Use(Struct, frozen=True, eq=False):
     """A reference to one of the definitions that were asked for, and the definition around it (-1 for none).
 
     ``target`` is None if the root does not define the name.

@@ -11,8 +11,10 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from codeindexd.analysis.references.centrality import NOT_CODE
 from codeindexd.search.file_roles import is_test
@@ -45,8 +47,7 @@ _REASONS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Reached:
+class Reached(Struct, frozen=True, eq=False):
     """A definition that a change reaches, or a file outside its definitions (``target`` is None).
 
     ``distance`` is the number of edges to it, ``confidence`` that of the least sure one among them. ``via`` is the
@@ -63,8 +64,7 @@ class Reached:
     line: int
 
 
-@dataclass(slots=True)
-class Impact:
+class Impact(Struct):
     """What a change of ``changed`` reaches, the nearest and surest first.
 
     ``stopped`` says why it was not followed further; "" if everything was.

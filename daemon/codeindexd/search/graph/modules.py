@@ -7,8 +7,9 @@ import functools
 import posixpath
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from codeindexd.search.graph.packages import Package, Packages
 
@@ -34,8 +35,7 @@ _RUST_PREFIXES: Final = frozenset({"crate", "self", "super"})
 _INCLUDES: Final = frozenset({"c", "cpp", "bash", "zig"})
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """The layout of a root: the name of its directory, its packages, and, by path, whether it has a file."""
 
     root_name: str

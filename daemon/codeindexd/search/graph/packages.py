@@ -10,8 +10,9 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 MANIFESTS: Final = (b"package.json", b"Cargo.toml", b"go.mod")
 """Names of files that :func:`read_manifest` can read."""
@@ -25,8 +26,7 @@ _SOURCES: Final = frozenset({"lib", "source", "src"})
 """Directories of a package that are not part of the names of its modules."""
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """What a manifest says: the name of its package, its directory below the root, and what it depends on."""
 
     family: str
@@ -35,8 +35,7 @@ class Manifest:
     dependencies: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(Struct, frozen=True):
     """The package that an import names, and the parts of the import after its name."""
 
     directory: str
@@ -51,8 +50,7 @@ class Package:
         return parts[1:] if parts[0] in _SOURCES and len(parts) > 1 else parts
 
 
-@dataclass(slots=True)
-class Packages:
+class Packages(Struct):
     """The packages of a root."""
 
     _named: dict[tuple[str, str], str] = field(default_factory=dict)

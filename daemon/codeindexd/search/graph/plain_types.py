@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 _TYPE: Final = r"(?:\w+(?:\.|::))*(_*[A-Z]\w*)"
 _NAME: Final = r"(?<![\w$])([\w$]+)"
@@ -39,8 +40,7 @@ _KEPT: Final = re.compile(  # self.x = x, this.x = x, $this->x = $x
 """Groups: an attribute, and the variable or parameter from which it gets its value."""
 
 
-@dataclass(frozen=True, slots=True)
-class TypeHints:
+class TypeHints(Struct, frozen=True):
     """The types that a text declares variables with or constructs them from, and the functions they get results of."""
 
     types: Mapping[str, list[str]] = field(default_factory=dict)

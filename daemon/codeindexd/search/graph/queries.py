@@ -8,11 +8,11 @@ import re
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
 
 import anyio.to_thread
+from msgspec import Struct, field
 
 from codeindexd.analysis.references import LANGUAGES
 from codeindexd.analysis.references.centrality import NOT_CODE
@@ -38,8 +38,7 @@ _MOST_FILES: Final = 200  # of a directory, whose impact is asked for
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A path below a root that is asked about, and a line of it (None: all of the file or directory)."""
 
     root: SearchableRoot
@@ -50,8 +49,7 @@ class Place:
 Asked = str | Place
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ShownDefinition:
+class ShownDefinition(Struct, frozen=True, eq=False):
     """A definition, and the line of its name on the disk."""
 
     root: SearchableRoot
@@ -59,8 +57,7 @@ class ShownDefinition:
     line: ShownLine
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ShownUse:
+class ShownUse(Struct, frozen=True, eq=False):
     """A reference, and its line on the disk."""
 
     root: SearchableRoot
@@ -68,8 +65,7 @@ class ShownUse:
     line: ShownLine
 
 
-@dataclass(slots=True)
-class GraphAnswer:
+class GraphAnswer(Struct):
     """What all answers have: the definitions asked about, or similar names, and the state of what was searched.
 
     ``samples`` are definitions of the name in the code samples of documents, if no code defines it.
@@ -84,7 +80,6 @@ class GraphAnswer:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True)
 class RefsAnswer(GraphAnswer):
     """References, the surest first. ``total`` and ``files`` also count those beyond the limit.
 
@@ -97,21 +92,18 @@ class RefsAnswer(GraphAnswer):
     possible: int = 0
 
 
-@dataclass(slots=True)
 class CallsAnswer(GraphAnswer):
     """Trees of calls, one for each root that has any."""
 
     trees: list[tuple[SearchableRoot, CallTree]] = field(default_factory=list)
 
 
-@dataclass(slots=True)
 class ImpactAnswer(GraphAnswer):
     """What a change reaches, and the files that import what changes, for each root."""
 
     impacts: list[tuple[SearchableRoot, Impact, list[CodeFile]]] = field(default_factory=list)
 
 
-@dataclass(slots=True)
 class OutlineAnswer(GraphAnswer):
     """The definitions of one file. ``is_partial`` if some of it was not understood, or left out."""
 
@@ -120,7 +112,6 @@ class OutlineAnswer(GraphAnswer):
     is_partial: bool = False
 
 
-@dataclass(slots=True)
 class MapAnswer(GraphAnswer):
     """The map of one root."""
 

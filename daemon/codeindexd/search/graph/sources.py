@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from codeindexd.analysis import secrets
 from codeindexd.analysis.chunking.indexed_text import IndexedText
@@ -17,8 +18,7 @@ _MAX_LINE = 400  # characters of a line that are shown
 _REACH = 400  # lines around its old place in which a moved line is looked for
 
 
-@dataclass(frozen=True, slots=True)
-class ShownLine:
+class ShownLine(Struct, frozen=True):
     """A line on the disk: ``number`` and ``column`` (in bytes) count from 1, ``text`` is stripped and masked."""
 
     number: int

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from codeindexd.analysis.history.record import Change, Commit
 from codeindexd.errors import NoHistoryError
@@ -23,8 +24,7 @@ class History(Protocol):
         """Provide the present history inside a block. Raises NoHistoryError."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChangedFile:
+class ChangedFile(Struct, frozen=True):
     """A commit and what it did to the file or directory asked about; ``short_id`` is unambiguous."""
 
     commit: Commit
@@ -32,8 +32,7 @@ class ChangedFile:
     changes: Sequence[Change]
 
 
-@dataclass(frozen=True, slots=True)
-class FileChanges:
+class FileChanges(Struct, frozen=True):
     """The newest commits that changed a path, of ``total``. Paths are below the top of the repository."""
 
     commits: Sequence[ChangedFile]
@@ -42,8 +41,7 @@ class FileChanges:
     state: HistoryState
 
 
-@dataclass(frozen=True, slots=True)
-class TouchedDefinition:
+class TouchedDefinition(Struct, frozen=True):
     """A commit that touched a definition, with the names and paths that match."""
 
     commit: Commit
@@ -52,8 +50,7 @@ class TouchedDefinition:
     prefix: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TogetherFiles:
+class TogetherFiles(Struct, frozen=True):
     """The files that changed with a file, with the commits that show it. Paths are below the top of the repository."""
 
     found: Companions[bytes]
@@ -63,8 +60,7 @@ class TogetherFiles:
     former: Sequence[bytes] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TogetherDefinitions:
+class TogetherDefinitions(Struct, frozen=True):
     """The definitions and files that changed with a definition. ``names`` are the definitions that were meant."""
 
     definitions: Companions[tuple[bytes, str]]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from codeindexd.analysis.history.record import Commit
 from codeindexd.storage.history import HistorySnapshot
 
 
-@dataclass(frozen=True, slots=True)
-class LastCommit:
+class LastCommit(Struct, frozen=True):
     """The newest commit of a place: ``of_definition`` if it touched the definition there, else the file."""
 
     commit: Commit

@@ -6,11 +6,11 @@ import re
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from codeindexd.analysis.history.record import Change, Commit
@@ -48,8 +48,7 @@ _AROUND_SUBJECT: Final = re.compile(r"^(?:\[[^\]]*\]\s*)+|(?:\s*\(#\d+\)|\s*\(ch
 _NAME: Final = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|#)[A-Za-z_$][\w$]*)*")
 
 
-@dataclass(frozen=True, slots=True)
-class CommitHit:
+class CommitHit(Struct, frozen=True):
     """A commit that answers a query. ``lines`` are the lines of its body that match best.
 
     ``changes`` are its changed paths, those that the query names first.
@@ -62,8 +61,7 @@ class CommitHit:
     changes: tuple[Change, ...]
 
 
-@dataclass(slots=True)
-class LogAnswer:
+class LogAnswer(Struct):
     """The commits that answer a query, best first; without words to rank by, newest first.
 
     ``searched`` is how many commits the filters left, ``notes`` say what was not searched.
@@ -75,8 +73,7 @@ class LogAnswer:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
+class _Prepared(Struct, frozen=True):
     """The terms and the vector of a query's text."""
 
     stems: list[str]

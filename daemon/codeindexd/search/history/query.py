@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from codeindexd.errors import InvalidQueryError
 from codeindexd.search.regexes import LineRegex, compile_regexes
@@ -35,8 +36,7 @@ _SECONDS: Final = {"mi": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "mo": 30 * 8
 _DATE: Final = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::(\d{2}))?)?)?)?(Z)?\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class CommitQuery:
+class CommitQuery(Struct, frozen=True):
     """A query for commits. Empty fields do not restrict it.
 
     ``text`` holds the words, separated by spaces. ``since`` (inclusive) and ``until`` (exclusive) are seconds since

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final, TypeVar
+
+from msgspec import Struct, field
 
 from codeindexd.errors import CodeindexError
 from codeindexd.search.history.log import CommitSearcher
@@ -22,8 +23,7 @@ _HALF_LIFE_S: Final = 4 * 365.25 * 86400
 _RECENT_HALF_LIFE_S: Final = 365.25 * 86400
 
 
-@dataclass(slots=True)
-class PastChanges:
+class PastChanges(Struct):
     """What commits that resemble a question changed: scores from 0 to 1, by path below the root as it is now.
 
     ``definitions`` are by path and qualified name, as the commit had it. ``commits`` are the commits with their scores.

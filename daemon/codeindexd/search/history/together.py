@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 LARGE_COMMIT: int = 50
 """A commit that changed more files than this, such as a reformatting or a merge of branches, says nothing."""
@@ -17,8 +18,7 @@ _LITTLE_EVIDENCE = 2  # commits in common that count for half
 Item = TypeVar("Item", bytes, tuple[bytes, str])
 
 
-@dataclass(frozen=True, slots=True)
-class CommitItems(Generic[Item]):
+class CommitItems(Struct, Generic[Item], frozen=True):
     """What one commit changed: ``items``, and ``files`` in all."""
 
     commit: int
@@ -26,8 +26,7 @@ class CommitItems(Generic[Item]):
     files: int
 
 
-@dataclass(frozen=True, slots=True)
-class Companion(Generic[Item]):
+class Companion(Struct, Generic[Item], frozen=True):
     """Something that changed in ``count`` of the commits that were counted; ``commits`` are those, newest first.
 
     ``confidence`` is their part of all that were counted: how often a change of what was asked about came with a change
@@ -42,8 +41,7 @@ class Companion(Generic[Item]):
     commits: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Companions(Generic[Item]):
+class Companions(Struct, Generic[Item], frozen=True):
     """The companions, best first, of what ``counted`` commits changed; ``large`` commits were left out."""
 
     found: Sequence[Companion[Item]]

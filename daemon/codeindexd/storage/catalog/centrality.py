@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from codeindexd.analysis.chunking.samples import DOCUMENTS
@@ -40,8 +40,7 @@ _RANKS: Final = np.dtype("<f4")
 _UNRANKED: Final = np.float32(np.nan)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Centrality:
+class Centrality(Struct, frozen=True, eq=False):
     """The centrality of files (see `analysis.references.centrality`) at one ``generation``.
 
     ``file_ids`` (n,) are sorted; ``ranks`` (n,) are theirs. Files without definitions and references are not ranked.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import Struct, field
 
 from codeindexd.storage.catalog.rows import (
     FileRecord,
@@ -31,8 +31,7 @@ UPDATE chunk SET start_byte = ?, end_byte = ?, start_line = ?, end_line = ?, sym
 """
 
 
-@dataclass(slots=True)
-class ChunkChanges:
+class ChunkChanges(Struct):
     """The changes to the chunk tables; projections have to apply ``added`` and ``removed``."""
 
     next_chunk: int

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from codeindexd.scan.relpath import is_covered, split
 from codeindexd.storage.catalog.rows import Node, failure_from, failure_row

@@ -7,11 +7,11 @@ import sqlite3
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, overload
 
 import msgspec
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from codeindexd.errors import StoreDamagedError
@@ -49,8 +49,7 @@ _decode = msgspec.msgpack.Decoder(_Columns).decode
 _VISIBILITIES: Final = {str(one): one for one in Visibility}
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
+class Outline(Struct, frozen=True):
     """The definitions of a file. ``is_partial`` if the syntax of some of it was not understood."""
 
     definitions: tuple[Definition, ...] = ()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from codeindexd.analysis.references import BrokenReferencesError, Columns, decode
 from codeindexd.errors import StoreDamagedError
 from codeindexd.storage.sqlite import Reader, Row
 
 
-@dataclass(frozen=True, slots=True)
-class FileReferences:
+class FileReferences(Struct, frozen=True):
     """The references of a file as its worker encoded them, and the number of its definitions."""
 
     definitions: int = 0
@@ -22,8 +22,7 @@ class FileReferences:
         return bool(self.definitions or self.encoded)
 
 
-@dataclass(frozen=True, slots=True)
-class GraphCounts:
+class GraphCounts(Struct, frozen=True):
     """The numbers of definitions and references in a root, and of files that have any."""
 
     files: int

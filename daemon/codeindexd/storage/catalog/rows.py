@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from codeindexd.errors import StoreDamagedError
@@ -215,8 +215,7 @@ def failure_row(failure: Failure) -> Row:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class FileRecord:
+class FileRecord(Struct, frozen=True):
     """A row of table `file` without its path; ``reason`` says why a file is skipped.
 
     ``chunk_ids`` are encoded as by :func:`put_ids`, ``chunk_kinds`` as little-endian uint16 codes.
@@ -232,8 +231,7 @@ class FileRecord:
     chunk_kinds: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """A tree node with its row of table `file`; ``file`` is None for directories."""
 
     entry: Entry

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from codeindexd.scan.relpath import join
 from codeindexd.scan.safe_read import current_stat
@@ -32,8 +33,7 @@ WHERE f.{UNINDEXED} AND f.outcome = {int(Outcome.SKIPPED)} AND f.reason IN ({_RE
 """  # noqa: S608
 
 
-@dataclass(frozen=True, slots=True)
-class SkippedText:
+class SkippedText(Struct, frozen=True):
     """A file that is skipped but may be text.
 
     ``content`` is the hash of its content when its stat was ``stat``; b"" and None if it was not read yet.
@@ -51,8 +51,7 @@ def is_unchanged(root: bytes, text: SkippedText) -> bool:
     return text.stat is not None and current_stat(root, text.path) == text.stat
 
 
-@dataclass(frozen=True, slots=True)
-class ReadText:
+class ReadText(Struct, frozen=True):
     """The hash of the content that a skipped file had at ``stat``."""
 
     file_id: int

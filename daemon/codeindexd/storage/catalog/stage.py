@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from codeindexd.scan.relpath import join, split
 from codeindexd.storage.catalog.outlines import Outline

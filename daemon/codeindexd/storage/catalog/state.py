@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from codeindexd.storage.catalog.rows import Node
 from codeindexd.storage.sqlite import Row
@@ -16,8 +18,7 @@ SELECT_STATE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogState:
+class CatalogState(Struct, frozen=True):
     """The state row.
 
     ``next_file`` and ``next_chunk`` are the next ids to assign. ``counts.failed`` is the number of paths that have

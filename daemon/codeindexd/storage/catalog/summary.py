@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from codeindexd.storage.catalog.rows import get_text
 from codeindexd.storage.sqlite import Reader, Row
@@ -21,8 +21,7 @@ WHERE {_BELOW} AND f.outcome <> {int(Outcome.SKIPPED)} LIMIT 1
 """  # noqa: S608
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True):
     """The number of ``entries`` that one rule leaves out: files, and directories that are not walked."""
 
     reason: str
@@ -30,8 +29,7 @@ class LeftOut:
     entries: int
 
 
-@dataclass(frozen=True, slots=True)
-class DirectorySummary:
+class DirectorySummary(Struct, frozen=True):
     """Counts of files for everything below a directory; ``left_out`` has the largest groups first."""
 
     indexed: int

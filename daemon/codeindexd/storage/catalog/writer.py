@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from codeindexd.scan.merkle import node_hash
 from codeindexd.scan.relpath import split
@@ -22,8 +24,7 @@ from codeindexd.types import Committed, Entry, NodeKind, Outcome, Transaction
 _Change = tuple[bytes, Node | None, Node | None]
 
 
-@dataclass(frozen=True, slots=True)
-class WriteResult:
+class WriteResult(Struct, frozen=True):
     """The result of writing a transaction; if not ``changed``, there is nothing to commit."""
 
     committed: Committed

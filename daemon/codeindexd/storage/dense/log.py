@@ -12,12 +12,12 @@ import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xxhash
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from codeindexd.errors import StoreDamagedError
@@ -34,8 +34,7 @@ _ADD, _REMOVE, _DEAD, _COMMIT = 1, 2, 3, 4
 _FIRST_ROWS = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(Struct, frozen=True):
     """The catalog and the model that a dense index belongs to. Files of different bindings are never combined."""
 
     store_uuid: str
@@ -48,8 +47,7 @@ class Binding:
         return xxhash.xxh3_64_intdigest(text.encode())
 
 
-@dataclass(frozen=True, slots=True)
-class CommitGroup:
+class CommitGroup(Struct, frozen=True):
     """The changes of one commit, in this order: rows of segments marked dead, ids removed, ids added."""
 
     generation: int

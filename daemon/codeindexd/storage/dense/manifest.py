@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import xxhash
+from msgspec import Struct
 
 from codeindexd.errors import StoreDamagedError
 from codeindexd.storage.dense.log import STORE_NAME, Binding
@@ -18,8 +18,7 @@ NAME = "manifest.json"
 _FORMAT = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """The parts of a dense index by their serial numbers, which are never reused."""
 
     binding: Binding

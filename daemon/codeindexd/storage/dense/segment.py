@@ -6,11 +6,11 @@ Ids ascend, so an id is found by binary search. Row r of the matrix, of the ids 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import xxhash
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from codeindexd.errors import StoreDamagedError
@@ -23,8 +23,7 @@ _READ_ONCE = 1 << 20
 Checksum = tuple[int, int]  # size in bytes, xxh3_64
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentFiles:
+class SegmentFiles(Struct, frozen=True):
     """The manifest's record of a segment: its number of rows, and the checksum of each of its files by suffix."""
 
     serial: int

@@ -7,9 +7,8 @@ nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from codeindexd.storage.dense.arithmetic import ALIVE, Ids, Int8Rows, Mask, Rows
@@ -17,8 +16,7 @@ from codeindexd.storage.dense.log import CommitGroup, TailLog
 from codeindexd.storage.dense.segment import Segment
 
 
-@dataclass(frozen=True, slots=True)
-class TailRows:
+class TailRows(Struct, frozen=True):
     """The rows of a tail at one moment: ids (n,), epochs of death (n,), vectors (n, d)."""
 
     ids: Ids
@@ -30,8 +28,7 @@ class TailRows:
         return self.died > epoch
 
 
-@dataclass
-class DenseState:
+class DenseState(Struct):
     """A tail and its segments. Only one thread at a time may change it; ``epoch`` counts this process's changes."""
 
     log: TailLog

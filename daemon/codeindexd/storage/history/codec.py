@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from codeindexd.analysis.history.record import ChangeKind
@@ -62,8 +62,7 @@ def unpack_message(data: bytes) -> str:
     return text.decode("utf-8", "surrogatepass")
 
 
-@dataclass(frozen=True, slots=True)
-class PackedChange:
+class PackedChange(Struct, frozen=True):
     """A change whose paths and names are numbers in the tables; ``added`` and ``removed`` are -1 if not counted."""
 
     path: int

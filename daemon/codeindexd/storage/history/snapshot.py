@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from codeindexd.analysis.history.location import GitLocation
@@ -32,8 +32,7 @@ _SHORT_ID_CHARS = 7
 _MOST_RENAMES = 1000  # followed from one path
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(Struct, frozen=True):
     """Values of all commits of a store in memory, by number; 0 where there is no commit. Immutable."""
 
     numbers: NDArray[np.int64]
@@ -64,8 +63,7 @@ class Columns:
         return Columns(np.setdiff1d(self.numbers, numbers), self.times, self.authors)
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryState:
+class HistoryState(Struct, frozen=True):
     """How complete the history of a root is: ``known`` of ``total`` commits.
 
     ``is_truncated``: there are older commits, beyond the configured limit. ``is_shallow``: older commits were not
@@ -81,8 +79,7 @@ class HistoryState:
     unreadable: int
 
 
-@dataclass(frozen=True, slots=True)
-class PathChange:
+class PathChange(Struct, frozen=True):
     """A commit that changed a path, which was called ``path`` then; renames have the former name, too."""
 
     number: int
@@ -90,16 +87,14 @@ class PathChange:
     old_path: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class DefinitionChange:
+class DefinitionChange(Struct, frozen=True):
     """A commit that touched a definition with the qualified ``name``."""
 
     number: int
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class PresentNames:
+class PresentNames(Struct, frozen=True):
     """The renames of a history: by former path, the places in the order and the new paths, oldest first."""
 
     _later: dict[bytes, list[tuple[int, bytes]]]

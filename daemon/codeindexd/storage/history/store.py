@@ -8,13 +8,13 @@ import threading
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import structlog
 import xxhash
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from codeindexd.analysis.history.mailmap import NO_MAILMAP, Mailmap
@@ -47,8 +47,7 @@ _IDS_AT_ONCE = 8192
 _NONE = np.zeros(0, dtype=np.int32)
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(Struct, frozen=True):
     """A view and its members: numbers of commits, newest first."""
 
     view: View

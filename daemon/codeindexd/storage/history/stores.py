@@ -9,12 +9,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 import msgspec
 import structlog
+from msgspec import Struct
 
 from codeindexd.errors import StoreFullError
 from codeindexd.storage.boot import boot_id
@@ -27,8 +27,7 @@ _MOST_OPEN = 16
 _ROOTS = "roots.json"
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     """An open store, and how many users it has now."""
 
     store: HistoryStore

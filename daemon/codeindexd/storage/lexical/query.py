@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from tantivy import Occur, Query, Schema
 
@@ -25,8 +25,7 @@ Clause = tuple[Occur, Query]
 DocumentFrequency = Callable[[str, str], int]
 
 
-@dataclass(frozen=True, slots=True)
-class LexicalQuery:
+class LexicalQuery(Struct, frozen=True):
     """A query to the lexical index; all terms are lowercase, as the tokenizer produces them.
 
     ``words`` (stems, as they are indexed), ``names`` (whole names of one word) and ``identifiers`` score a chunk. Any

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import xxhash
+from msgspec import Struct
 from tantivy import Document, Schema, SchemaBuilder
 
 from codeindexd.errors import AlreadyRunningError, CodeindexError, FailedError, StoreDamagedError, StoreVersionError
@@ -22,8 +22,7 @@ _DAMAGE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LexicalChunk:
+class LexicalChunk(Struct, frozen=True):
     """One chunk to index. All texts are space-separated lowercased terms, except where noted.
 
     ``symbol`` holds the split words of the chunk's symbol ("client get user"), ``names`` the whole names that it

@@ -6,10 +6,11 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from codeindexd.storage.durable import LOCK, lock_directory, storing
 from codeindexd.storage.sharing import share_files
@@ -18,8 +19,7 @@ from codeindexd.storage.text.segment import STORE_NAME, Document, Segment, merge
 from codeindexd.storage.text.snapshot import TextSnapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Thresholds:
+class Thresholds(Struct, frozen=True):
     """When documents become segments, and when segments are merged.
 
     ``recent`` documents, or ``postings`` trigrams of them, collect in memory before they become a segment, ``many``

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import xxhash
+from msgspec import Struct
 
 from codeindexd.errors import StoreDamagedError
 from codeindexd.storage.durable import replace_file, storing
@@ -17,8 +17,7 @@ NAME = "manifest.json"
 _FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """The segments of a text index by serial number. Numbers are never reused; ``last_serial`` is the highest used."""
 
     store_uuid: str

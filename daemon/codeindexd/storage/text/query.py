@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class All:
+class All(Struct, frozen=True):
     """Matches every document."""
 
 
-@dataclass(frozen=True, slots=True)
-class Nothing:
+class Nothing(Struct, frozen=True):
     """Matches no document."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trigram:
+class Trigram(Struct, frozen=True):
     """Matches the documents that contain a trigram, encoded as in `analysis.trigrams`."""
 
     value: int
 
 
-@dataclass(frozen=True, slots=True)
-class And:
+class And(Struct, frozen=True):
     """Matches the documents that every part matches; has at least two parts."""
 
     parts: tuple[Query, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+class Or(Struct, frozen=True):
     """Matches the documents that at least one part matches; has at least two parts."""
 
     parts: tuple[Query, ...]

@@ -16,12 +16,12 @@ import mmap
 import os
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import xxhash
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from codeindexd.analysis.trigrams import Trigrams
@@ -46,8 +46,7 @@ Selection = NDArray[np.bool_]
 """A mask (documents,) of some documents of a segment."""
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """A content to add: its hash, the sorted trigrams of its text, and whether secrets in it are masked."""
 
     content: bytes

@@ -10,14 +10,10 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
-import structlog
-
 from codeindexd.errors import StoreDamagedError, StoreFullError
 from codeindexd.storage.sqlite import Row, Translated, give_back_pages, in_lists
-from codeindexd.storage.vectors.file import VectorFile
+from codeindexd.storage.vectors.file import VectorFile, warn
 from codeindexd.storage.vectors.schema import REBUILD, bytes_in_use, checksum, is_intact
-
-log = structlog.get_logger(__name__)
 
 _COARSE_DAYS = 7  # a guess: a vector's last use is written at most this often, so that reading hardly ever writes
 _PRUNE_BATCH = 20_000
@@ -56,7 +52,7 @@ class VectorStore(VectorFile):
         try:
             store.repair_if_damaged()
         except StoreFullError as error:
-            log.warning("vector_store_unusable", store=str(path), error=error.message, hint=error.hint)
+            warn("vector_store_unusable", store=str(path), error=error.message, hint=error.hint)
         return store
 
     def _identity(self, connection: sqlite3.Connection, name: str) -> tuple[int, int] | None:
@@ -77,7 +73,7 @@ class VectorStore(VectorFile):
         rows = self._look_up(identity, hashes, f"k.hash, v.data, v.checksum {_JOINED} WHERE k.identity = ?")
         found = {digest: data for digest, data, expected in rows if is_intact(identity, digest, data, expected)}
         if len(found) < len(rows):
-            log.warning("damaged_vectors_skipped", store=str(self.path), count=len(rows) - len(found))
+            warn("damaged_vectors_skipped", store=str(self.path), count=len(rows) - len(found))
         return found
 
     def known(self, identity: str, hashes: Iterable[bytes]) -> set[bytes]:
