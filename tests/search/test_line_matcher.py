@@ -91,6 +91,7 @@ ENCODED = {
     "utf-16": f"{NEEDLE}\n".encode("utf-16"),
     "utf-16 without a mark": 'say "e"\n'.encode("utf-16-le") * 20,
     "lines that end in CR": f'first\r{NEEDLE}\r"e"'.encode(),
+    "ASCII lines that end in CR": b'first\rsay "e"\r"e"',
     "notebook": notebook(NEEDLE, 'say "e"').encode(),
     "ASCII notebook": notebook('say "e"').encode("ascii"),
     "ASCII": b'say "e"\n',
@@ -99,7 +100,7 @@ ENCODED = {
 
 @pytest.mark.parametrize("encoding", ENCODED)
 @pytest.mark.parametrize("fixed", [True, False])
-@pytest.mark.parametrize("pattern", [NEEDLE, 'say "e"', "é", '"e"', "say", "SAY"])
+@pytest.mark.parametrize("pattern", [NEEDLE, 'say "e"', "é", '"e"', "say", "SAY", '^"', "y$", "."])
 def test_no_file_with_a_match_is_ruled_out_by_its_bytes(pattern: str, encoding: str, fixed: bool) -> None:
     data = ENCODED[encoding]
     for ignore_case in (False, True):
@@ -109,12 +110,18 @@ def test_no_file_with_a_match_is_ruled_out_by_its_bytes(pattern: str, encoding: 
         assert not (matcher.rules_out(data) and list(matcher.lines(text.utf8)))
 
 
-def test_plain_patterns_rule_out_what_lacks_them() -> None:
+def test_patterns_rule_out_what_they_do_not_match() -> None:
     data = b"alpha = [1]\n" * 10
-    assert LineMatcher("beta").rules_out(data)
-    assert LineMatcher("Alpha").rules_out(data)
+    for pattern in ("beta", "Alpha", "be?ta", r"\d\d", "^1", r"[2]"):
+        assert LineMatcher(pattern).rules_out(data)
     assert LineMatcher("[2]", fixed=True).rules_out(data)
-    for pattern in ("alpha", "[2]", "be?ta", r"\d\d"):
-        assert not LineMatcher(pattern).rules_out(data)
-    assert not LineMatcher("beta", ignore_case=True).rules_out(data)
+    assert LineMatcher("BETA", ignore_case=True).rules_out(data)
+    for pattern in ("alpha", "ALPHA", "[1]", "^a", "]$"):
+        assert not LineMatcher(pattern, ignore_case=True).rules_out(data)
     assert not LineMatcher("beta").rules_out("é\n".encode())  # decided by its text
+
+
+def test_what_cannot_be_matched_in_time_is_not_ruled_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    matcher = LineMatcher("beta")
+    monkeypatch.setattr(LineMatcher, "is_affordable", lambda matcher, text: False)
+    assert not matcher.rules_out(b"alpha\n")

@@ -161,6 +161,9 @@ def read_beneath(root: bytes, path: bytes, *, max_bytes: int) -> Contents:
         while left > 0 and (piece := os.read(descriptor, min(left, piece_bytes))):
             pieces.append(piece)
             left -= len(piece)
+            piece_bytes = (
+                _FEWEST_READ  # hardly ever more is left, and to make room for all again takes longer than to read
+            )
         after = file_stat(os.fstat(descriptor))
     finally:
         os.close(descriptor)

@@ -22,7 +22,6 @@ from codeindexd.storage.text import Query
 MAX_PATTERN_CHARS: Final = 10_000
 _MAX_COMPILED_BYTES: Final = 4 << 20
 _MAX_STEPS: Final = 1_000_000_000  # instructions times bytes: some seconds when RE2's cache of states overflows
-_METACHARACTER: Final = re.compile(r"[\\^$.|?*+()\[\]{}]")
 _BEYOND_ASCII: Final = re.compile(rb"[^\n]*[\x80-\xff][^\n]*")
 
 
@@ -51,8 +50,6 @@ class LineMatcher:
             raise InvalidQueryError(
                 f"the pattern is longer than {MAX_PATTERN_CHARS} characters", hint="look for a part of it"
             )
-        is_plain = (fixed or _METACHARACTER.search(pattern) is None) and not ignore_case
-        self._literal = pattern.encode("utf-8", "surrogatepass") if is_plain else None
         self.query: Query = (literal_query if fixed else regex_query)(pattern, ignore_case=ignore_case)
         source = re2.escape(pattern) if fixed else pattern
         words = AnyScript(source, 0, source) if fixed else for_any_script(source, ignore_case=ignore_case)
@@ -78,11 +75,13 @@ class LineMatcher:
     def rules_out(self, data: bytes) -> bool:
         """Return True if the text of a file with these bytes surely has no match; much cheaper than decoding it.
 
-        Tells only of plain patterns and of files in ASCII, whose text is their bytes unless they are notebooks.
+        Tells only of files whose text is their bytes: in ASCII, and no notebook. Other threads run meanwhile.
         """
-        if self._literal is None or self._literal in data:
+        if not data.isascii() or b"\0" in data:  # with NUL, it may be UTF-16
             return False
-        return data.isascii() and b"\0" not in data and not may_be_notebook(data)  # with NUL, it may be UTF-16
+        if (b"\n" not in data and b"\r" in data) or may_be_notebook(data):  # \r alone becomes \n in the text
+            return False
+        return self.is_affordable(data) and self._compiled.search(data) is None
 
     def lines(self, text: bytes) -> Iterator[LineMatch]:
         """Yield the matching lines of a UTF-8 text. Other threads run while RE2 works."""
