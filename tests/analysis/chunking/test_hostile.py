@@ -20,6 +20,7 @@ _KNOWN = (
     ("lua", b"\xea\xb0\x80\n" * 7547 + b"\xea\xb0"),
     ("c", b"namespace" + b" " * 100_000),
     ("c", b"f(" * 20_000),
+    ("c", b"SOME_MACRO(x)\n" * 80_000),
     ("yaml", b"- " * 20_000),
     ("json", b'"' + b"-eyJ1" * 20_000 + b'"'),
     ("markdown", b"a" + b"\xcc\x81\xcc\xa3" * 20_000),

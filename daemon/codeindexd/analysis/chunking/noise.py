@@ -155,13 +155,20 @@ def _without_lone_macros(text: bytes) -> bytes:
     """Return ``text`` without macros on lines of their own, unless they are part of a list or an expression."""
     out: bytearray | None = None
     for match in _ALONE.finditer(text):
-        before = text[: match.start()].rstrip()[-1:] if match.start() else b""
+        before = _last_letter(text, match.start())
         after = text[match.end() : match.end() + 200].lstrip()[:1]
         if before in _CONTINUES or after in _CLOSES:
             continue
         out = bytearray(text) if out is None else out
         _blank(out, *match.span(1))
     return bytes(out) if out is not None else text
+
+
+def _last_letter(text: bytes, end: int) -> bytes:
+    """Return the last byte before ``end`` that is not white space; b"" if there is none."""
+    while end and text[end - 1 : end].isspace():
+        end -= 1
+    return text[max(0, end - 1) : end]
 
 
 def _with_plain_enums(text: bytes) -> bytes:

@@ -12,10 +12,11 @@ Layout (little-endian, each part padded to a multiple of 8 bytes):
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -39,7 +40,8 @@ _MAGIC = b"CITX"
 _FORMAT = 1
 _HEADER = struct.Struct("<4sIIIQ8x")
 _CHECKSUM_BYTES = 8
-_RANGES = 32  # a merge decodes the trigrams in this many parts, one after the other, to save memory
+_BYTES_AT_ONCE = 1 << 18  # of lists that a merge decodes together; as pairs they take about a hundred times as much
+_SMALLEST_RANGE = 1 << 8  # of trigrams, which a merge does not divide
 _ALL_TRIGRAMS = 1 << 24
 
 Selection = NDArray[np.bool_]
@@ -185,6 +187,10 @@ class Segment:
             found[decode(self._lists[start:end], self.documents)] = True
         return found
 
+    def bytes_below(self, trigrams: Numbers) -> NDArray[np.int64]:
+        """Return for each of ``trigrams`` how many bytes the lists of smaller ones have."""
+        return np.concatenate(([0], self._ends.astype(np.int64)))[np.searchsorted(self._trigrams, trigrams)]
+
     def pairs(self, low: int, high: int) -> tuple[Numbers, Numbers]:
         """Return the sorted pairs of trigram and document number with ``low <= trigram < high``, as two arrays (n,)."""
         first, last = np.searchsorted(self._trigrams, [low, high]).tolist()
@@ -231,11 +237,22 @@ def merge_segments(path: Path, segments: Sequence[Segment], kept: Sequence[Selec
         return False
     digests = np.concatenate([segment.digests[selection] for segment, selection in zip(segments, kept, strict=True)])
     masked = np.concatenate([segment.masked[selection] for segment, selection in zip(segments, kept, strict=True)])
-    step = _ALL_TRIGRAMS // _RANGES
-    bounds = [(low, low + step) for low in range(0, _ALL_TRIGRAMS, step)]
-    encoded = [_merged(segments, renumbered, low, high, len(contents)) for low, high in bounds]
+    encoded = [_merged(segments, renumbered, low, high, len(contents)) for low, high in _ranges(segments)]
     _write(path, contents, digests, masked, encoded)
     return True
+
+
+def _ranges(segments: Sequence[Segment]) -> Iterator[tuple[int, int]]:
+    """Yield consecutive ranges ``[low, high)`` that cover all trigrams, each with about `_BYTES_AT_ONCE` of lists.
+
+    Equal ranges would not do: most trigrams of code are of letters, and few.
+    """
+    edges = np.arange(0, _ALL_TRIGRAMS, _SMALLEST_RANGE, dtype=np.uint32)
+    before = np.zeros(len(edges), np.int64)
+    for segment in segments:
+        before += segment.bytes_below(edges)
+    _, first = np.unique(before // _BYTES_AT_ONCE, return_index=True)
+    yield from itertools.pairwise([*edges[first].tolist(), _ALL_TRIGRAMS])
 
 
 def _merged(
@@ -273,7 +290,7 @@ def _write(
         entries.tobytes().ljust(_padded(entries.size), b"\0"),
         trigrams.tobytes().ljust(_padded(trigrams.nbytes), b"\0"),
         ends.tobytes(),
-        *(part[2].tobytes() for part in encoded),
+        *(part[2].data for part in encoded if part[2].size),
     ]
     checksum = xxhash.xxh3_64()
     with storing(STORE_NAME):
