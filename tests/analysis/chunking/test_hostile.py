@@ -20,7 +20,6 @@ _KNOWN = (
     ("lua", b"\xea\xb0\x80\n" * 7547 + b"\xea\xb0"),
     ("c", b"namespace" + b" " * 100_000),
     ("c", b"f(" * 20_000),
-    ("c", b"SOME_MACRO(x)\n" * 80_000),
     ("yaml", b"- " * 20_000),
     ("json", b'"' + b"-eyJ1" * 20_000 + b'"'),
     ("markdown", b"a" + b"\xcc\x81\xcc\xa3" * 20_000),
@@ -28,6 +27,11 @@ _KNOWN = (
     ("python", b"(" * 900 + b")" * 900),
     ("python", b"def a(a): return a\n" * 20_000),
     ("javascript", b"function a(a) { return a }\n" * 20_000),
+)
+_REPEATED = (  # took time in proportion to the square of their size
+    ("elixir", b"      [] ->\n", 25_000),
+    ("python", b"import subprocess\n", 50_000),
+    ("rust", b"use std::pin::Pin;\n", 45_000),
 )
 
 
@@ -47,6 +51,12 @@ def test_all_guarantees_hold_for_hostile_shapes(cage: Cage, language: str) -> No
 @pytest.mark.parametrize(("language", "text"), _KNOWN, ids=[f"{one[0]} {one[1][:12]!r}" for one in _KNOWN])
 def test_former_failures(cage: Cage, language: str, text: bytes) -> None:
     assert cage.try_(language, text).fate == "fine"
+
+
+@pytest.mark.parametrize(("language", "line", "count"), _REPEATED, ids=[str(one[0]) for one in _REPEATED])
+def test_repeated_lines_take_a_fraction_of_what_a_file_may(language: str, line: bytes, count: int) -> None:
+    with Cage(budget_s=5) as cage:
+        assert cage.try_(language, line * count).fate == "fine"
 
 
 def test_a_cage_reports_the_outcome_and_continues() -> None:

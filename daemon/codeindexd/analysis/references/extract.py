@@ -27,6 +27,7 @@ VARIABLE = b"@self"
 _MAX_NAME = 200  # bytes; longer "names" are broken input
 _MAX_RECEIVER = 80  # bytes
 _MAX_STATEMENT = 20_000  # bytes of an import; longer ones are broken input
+_MOST_DEPTH = 1000  # of a tree, nodes below are passed over: each takes time in proportion to its depth. Code has < 200
 _MOST_LEVELS = 4  # between the word of an import and its statement
 _QUOTED = re.compile(rb"[\"'](\w+)[\"']")
 _NEWLINE = ord("\n")
@@ -49,7 +50,9 @@ def references_in(
     rules = RULES.get(language)
     if rules is None:
         return NO_REFERENCES
-    captured = QueryCursor(_query(language, grammar)).captures(root)
+    cursor = QueryCursor(_query(language, grammar))
+    cursor.set_max_start_depth(_MOST_DEPTH)
+    captured = cursor.captures(root)
     collector = _Collector(text, rules, defined, defined.keys() - members)
     collector.skip(captured.get("skip", ()))
     bound = captured.get("bound", ())
@@ -113,7 +116,7 @@ class _Collector:
         self._marks[[mark[-1] for mark in rules.separators]] = True
         self._receiver = _receiver_pattern(rules.separators)
         self._imported: set[bytes] = set()
-        self._spans: list[tuple[int, int]] = []  # of import statements
+        self._spans: set[tuple[int, int]] = set()  # of import statements
         self._imports: list[tuple[int, Import]] = []
         self._found: list[tuple[int, int, bytes]] = []  # offset, kind, name
 
@@ -234,7 +237,7 @@ class _Collector:
             start, end = node.start_byte, node.end_byte
             if end - start > _MAX_STATEMENT or (start, end) in self._spans:
                 continue
-            self._spans.append((start, end))
+            self._spans.add((start, end))
             source = self._text[start:end].decode("utf-8", "replace")
             for one in self._rules.read_imports(source):
                 offset = start + len(source[: one.offset].encode())
@@ -280,9 +283,9 @@ class _Collector:
             self._found = [one for one in self._found if one[2] not in names or not self._is_shadowed(one[0], one[2])]
         if not self._spans or not self._found:
             return self._found
-        self._spans.sort()
-        ends = np.array([0, *itertools.accumulate((end for _, end in self._spans), max)])
-        starts = np.array([start for start, _ in self._spans])
+        spans = sorted(self._spans)
+        ends = np.array([0, *itertools.accumulate((end for _, end in spans), max)])
+        starts = np.array([start for start, _ in spans])
         offsets = np.fromiter((offset for offset, _, _ in self._found), np.int64, len(self._found))
         is_outside = offsets >= ends[np.searchsorted(starts, offsets, side="right")]
         return list(itertools.compress(self._found, is_outside.tolist()))
