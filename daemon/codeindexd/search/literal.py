@@ -11,12 +11,11 @@ import itertools
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from functools import cache, partial
+from functools import cache
 from typing import Final
 
 from codeindexd.analysis import secrets
 from codeindexd.analysis.tokens import tokens_of
-from codeindexd.analysis.trigrams import fold
 from codeindexd.search.exact import chunks_on_lines
 from codeindexd.search.file_roles import is_test
 from codeindexd.search.grep import read_text
@@ -165,7 +164,7 @@ def _chunks_with(
     for file, may_be_masked in files:
         if len(found) > _MOST_CHUNKS or budget.is_spent():
             break
-        text = read_text(root.spec.raw, file, partial(_lacks, file.encoding, fold(needle))).text
+        text = read_text(root.spec.raw, file, matcher.rules_out).text
         if text is None:
             continue
         shown = text.utf8
@@ -183,11 +182,6 @@ def _chunks_with(
             quoted.update(chunks_on_lines(snapshot, file, text, in_quotes))
         found.update(chunks_on_lines(snapshot, file, text, lines))
     return found or in_other_case, quoted
-
-
-def _lacks(encoding: str, needle: bytes, data: bytes) -> bool:
-    """Return True if the bytes of a file of this encoding are sure to lack ``needle`` (folded UTF-8) in any case."""
-    return encoding == "utf-8" and needle not in fold(data)
 
 
 def _has_whole_words(matcher: LineMatcher, text: bytes, line: LineMatch) -> bool:
