@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from codeindexd.analysis.long_runs import long_runs_of
 from codeindexd.analysis.trigrams import trigrams_of
 from codeindexd.roots import Root, skipped_texts
 from codeindexd.roots.registry import RootSpec
@@ -143,6 +144,27 @@ async def test_an_audit_finds_wrong_trigrams_and_repairs_them(tmp_path: Path) ->
         wrong = Document(text.content, trigrams_of(b"something else"))
         await index.write(index.text.forget, [text.content])
         await index.write(index.add_read_texts, [ReadText(text.file_id, text.content, text.stat)], [wrong])
+        assert (await grep(root, "needle 1")).total == 0
+
+        async def rebuild(spec: RootSpec) -> Root:
+            raise AssertionError(spec)
+
+        found = await verify(root, repair=True, rebuild=rebuild)
+        assert [(one["path"], one["what"]) for one in found["differences"]] == [("1/yarn.lock", "text index")]
+        assert found["repaired"]
+        assert (await grep(root, "needle 1")).total == 1
+
+
+async def test_an_audit_finds_a_wrong_filter_of_runs_and_repairs_it(tmp_path: Path) -> None:
+    async with with_lock_files(tmp_path) as made, made.running() as root:
+        await eventually(lambda: all(known(root).values()))
+        index = root._parts.index
+        with root.pin_snapshot() as snapshot:
+            assert snapshot is not None
+            text = next(text for text in snapshot.catalog.skipped_texts(snapshot.read_round) if text.path[:1] == b"1")
+        assert text.stat is not None
+        wrong = ReadText(text.file_id, text.content, text.stat, long_runs_of(b"something else"))
+        await index.write(index.add_read_texts, [wrong], [])
         assert (await grep(root, "needle 1")).total == 0
 
         async def rebuild(spec: RootSpec) -> Root:

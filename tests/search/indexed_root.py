@@ -82,7 +82,7 @@ class Indexed:
             done = PIPELINE.process(FileJob(1, self.spec.raw, text.path, text_only=True))
             assert done.stat is not None
             document = Document.from_bytes(done.leaf, done.trigrams, is_masked=done.is_masked)
-            self.index.add_read_texts([ReadText(text.file_id, done.leaf, done.stat)], [document])
+            self.index.add_read_texts([ReadText(text.file_id, done.leaf, done.stat, done.long_runs)], [document])
 
     def save(self, name: str, text: str | bytes) -> None:
         """Write a file and commit it, with its chunks and trigrams."""

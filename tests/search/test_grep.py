@@ -126,6 +126,21 @@ def test_skipped_texts_are_read_once_and_then_only_if_they_may_match(root: Index
     assert (grep(root, "eedle").total, grep(root, "e.*l").total) == (5, 5)
 
 
+def test_a_skipped_text_with_all_trigrams_of_a_literal_is_read_only_if_it_has_its_runs(root: Indexed) -> None:
+    root.skip("a.lock", "CMD_W D_WRITE WRITE_ENABLE\n", "generated")
+    root.skip("b.lock", "cmd_write_enable\n", "generated")
+    root.read_skipped()
+    for pattern, searched, total in (
+        ("CMD_WRITE_ENABLE", 1, 0),  # runs ignore case
+        ("cmd_write_enable", 1, 1),
+        ("WRITE_ENABLE", 2, 1),
+        ("CMD_WRITE_ENABL.", 2, 0),  # regexes have trigrams only
+    ):
+        result = grep(root, pattern)
+        assert (result.searched, result.total) == (searched, total), pattern
+    assert grep(root, "CMD_WRITE_ENABLE", ignore_case=True).total == 1
+
+
 def test_a_skipped_text_that_changed_is_read_again_without_any_event(root: Indexed) -> None:
     root.skip("a.lock", "before\n", "generated")
     root.skip("b.lock", "before\n", "generated")

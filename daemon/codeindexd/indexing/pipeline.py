@@ -20,6 +20,7 @@ from codeindexd.analysis.chunking import Analysis
 from codeindexd.analysis.chunking.indexed_text import IndexedText, indexed_text
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.embedding.static import StaticModel, first_line
+from codeindexd.analysis.long_runs import long_runs_of
 from codeindexd.analysis.references import BrokenReferencesError, Columns, encode
 from codeindexd.analysis.tokens import Terms, Tokenizer
 from codeindexd.analysis.trigrams import trigrams_of
@@ -228,9 +229,20 @@ class Pipeline:
             stopwatch.stop()
             return self._result(job, contents, leaf, stopwatch, FileStatus.SKIPPED, reason="binary")
         stopwatch.enter("trigrams")
-        trigrams, is_masked = self._trigrams(found, self._masked(found))
+        masked = self._masked(found)
+        trigrams, is_masked = self._trigrams(found, masked)
+        long_runs = long_runs_of(masked)
         stopwatch.stop()
-        return self._result(job, contents, leaf, stopwatch, FileStatus.INDEXED, trigrams=trigrams, is_masked=is_masked)
+        return self._result(
+            job,
+            contents,
+            leaf,
+            stopwatch,
+            FileStatus.INDEXED,
+            trigrams=trigrams,
+            is_masked=is_masked,
+            long_runs=long_runs,
+        )
 
     def _trigrams(self, found: IndexedText, masked: bytes) -> tuple[bytes, bool]:
         """Return the encoded trigrams of a text, and whether masking changed it."""
@@ -310,6 +322,7 @@ class Pipeline:
         chunks: tuple[ChunkDraft, ...] = (),
         trigrams: bytes = b"",
         is_masked: bool = False,
+        long_runs: bytes = b"",
         definitions: tuple[Definition, ...] = (),
         is_partial: bool = False,
         references: bytes = b"",
@@ -329,6 +342,7 @@ class Pipeline:
             chunks=chunks,
             trigrams=trigrams,
             is_masked=is_masked,
+            long_runs=long_runs,
             definitions=definitions,
             is_partial=is_partial,
             references=references,

@@ -88,7 +88,7 @@ class SkippedTexts:
                 if result.status not in (FileStatus.INDEXED, FileStatus.SKIPPED) or result.stat is None:
                     self._unusable[text.file_id] = stat
                 elif result.steady and result.settled:
-                    texts.append(ReadText(text.file_id, result.leaf, result.stat))
+                    texts.append(ReadText(text.file_id, result.leaf, result.stat, result.long_runs))
                     documents.append(Document.from_bytes(result.leaf, result.trigrams, is_masked=result.is_masked))
                 elif not settles_soon(stat, time.time_ns()):
                     self._unusable[text.file_id] = stat

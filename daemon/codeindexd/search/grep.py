@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from codeindexd.analysis import secrets
 from codeindexd.analysis.chunking.indexed_text import IndexedText, indexed_text
 from codeindexd.analysis.chunking.notebook import CellLine
+from codeindexd.analysis.long_runs import may_contain
 from codeindexd.errors import EXHAUSTED, FailedError
 from codeindexd.scan.relpath import is_covered
 from codeindexd.scan.safe_read import NO_SUCH_FILE, read_beneath
@@ -30,7 +31,7 @@ from codeindexd.search.query import ParsedQuery, glob_below
 from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.storage.catalog.filters import is_of_language
 from codeindexd.storage.catalog.path_globs import path_filter
-from codeindexd.storage.catalog.skipped_texts import TEXTUAL_REASONS, is_unchanged
+from codeindexd.storage.catalog.skipped_texts import TEXTUAL_REASONS, SkippedText, is_unchanged
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import Outcome, StoredFile
 
@@ -248,12 +249,29 @@ def files_to_search(root: SearchableRoot, snapshot: Snapshot, request: GrepReque
         take(snapshot.catalog.files_with_hashes(list(part)), part)
         masked.update((content, part[content]) for content in known & part.keys())
     take(snapshot.catalog.files_to_read(), {})
-    to_read = {one.file_id: masked.get(one.content, True) for one in skipped if one in unread or one.content in masked}
+    lacking = _lacking_the_literal(snapshot, request.matcher, skipped - unread, masked.keys())
+    to_read = {
+        one.file_id: masked.get(one.content, True)
+        for one in skipped - lacking
+        if one in unread or one.content in masked
+    }
     for file_id, file in snapshot.catalog.files_by_id(to_read).items():
         found[file_id] = file, to_read[file_id]
     if unread:
         root.note_unread_texts()
     return sorted(found.values(), key=lambda item: item[0].entry.path)
+
+
+def _lacking_the_literal(
+    snapshot: Snapshot, matcher: LineMatcher, texts: Collection[SkippedText], candidates: Collection[bytes]
+) -> set[SkippedText]:
+    """Return those of ``texts`` with a content among ``candidates`` that lack what every match contains."""
+    literal = matcher.literal
+    if literal is None:
+        return set()
+    by_id = {text.file_id: text for text in texts if text.content in candidates}
+    long_runs = snapshot.catalog.long_runs_of_files(by_id)
+    return {by_id[file_id] for file_id, runs in long_runs.items() if not may_contain(runs, literal)}
 
 
 def _scope(request: GrepRequest) -> Callable[[bytes, str], bool]:

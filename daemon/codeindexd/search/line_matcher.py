@@ -22,6 +22,7 @@ from codeindexd.storage.text import Query
 MAX_PATTERN_CHARS: Final = 10_000
 _MAX_COMPILED_BYTES: Final = 4 << 20
 _MAX_STEPS: Final = 1_000_000_000  # instructions times bytes: some seconds when RE2's cache of states overflows
+_METACHARACTER: Final = re.compile(r"[\\^$.|?*+()\[\]{}]")
 _BEYOND_ASCII: Final = re.compile(rb"[^\n]*[\x80-\xff][^\n]*")
 
 
@@ -36,7 +37,10 @@ class LineMatch(Struct, frozen=True):
 
 
 class LineMatcher:
-    """A compiled pattern. ``query`` finds in the text index all contents in which it may match."""
+    """A compiled pattern. ``query`` finds in the text index all contents in which it may match.
+
+    ``literal`` is in every match, letter by letter; None for a regex, or if case is ignored.
+    """
 
     def __init__(self, pattern: str, *, fixed: bool = False, ignore_case: bool = False, word: bool = False) -> None:
         """Compile ``pattern``: a regex in RE2's syntax or, with ``fixed``, plain text.
@@ -50,6 +54,8 @@ class LineMatcher:
             raise InvalidQueryError(
                 f"the pattern is longer than {MAX_PATTERN_CHARS} characters", hint="look for a part of it"
             )
+        is_plain = (fixed or _METACHARACTER.search(pattern) is None) and not ignore_case
+        self.literal = pattern.encode("utf-8", "surrogatepass") if is_plain else None
         self.query: Query = (literal_query if fixed else regex_query)(pattern, ignore_case=ignore_case)
         source = re2.escape(pattern) if fixed else pattern
         words = AnyScript(source, 0, source) if fixed else for_any_script(source, ignore_case=ignore_case)

@@ -76,6 +76,7 @@ class FileResult(Struct, frozen=True):
     - ``leaf``: the hash of the bytes that were chunked; ``stat``: the stat after reading them.
     - ``steady``: the file did not change while it was read; ``settled``: any later write must also change its stat.
     - ``trigrams``: the trigrams of the masked text, as little-endian uint32; ``is_masked``: masking changed the text.
+    - ``long_runs``: the filter of the masked text's runs of six bytes (see `analysis.long_runs`), with ``text_only``.
     - ``is_partial``: the syntax of some of the text was not understood, so that definitions may be missing.
     - ``references``: the references in the text, as ``analysis.references`` encodes them.
     - ``seconds``: by stage.
@@ -97,6 +98,7 @@ class FileResult(Struct, frozen=True):
     chunks: tuple[ChunkDraft, ...] = ()
     trigrams: bytes = b""
     is_masked: bool = False
+    long_runs: bytes = b""
     definitions: tuple[Definition, ...] = ()
     is_partial: bool = False
     references: bytes = b""

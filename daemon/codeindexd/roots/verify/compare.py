@@ -58,8 +58,12 @@ def compare_skipped_text(target: AuditTarget, text: SkippedText, result: FileRes
         found.add(text.path, "text index", "the content is not the one that is stored for its stat")
         return
     with target.index.current.pin() as snapshot:
-        if snapshot is not None:
-            _compare_text(snapshot, result, found)
+        if snapshot is None:
+            return
+        _compare_text(snapshot, result, found)
+        if snapshot.catalog.long_runs_of_files([text.file_id]).get(text.file_id) not in (None, b"", result.long_runs):
+            found.text.add(text.content)
+            found.add(text.path, "text index", "the long runs are not those of the content")
 
 
 def _compare_text(snapshot: Snapshot, result: FileResult, found: AuditResult) -> None:

@@ -51,7 +51,11 @@ _TYPES: dict[str, _Columns] = {
     "definition_name": (("'blob'", "name"), ("'integer'", "file_id")),
     "reference": (("'integer'", "definition_count reference_count"), ("'blob'", "refs")),
     "centrality": (("'integer'", "version generation"), ("'blob'", "file_ids ranks")),
-    "skipped_text": (("'integer'", "round"), ("'blob'", "hash"), ("'integer', 'text'", "size mtime_ns ctime_ns inode")),
+    "skipped_text": (
+        ("'integer'", "round"),
+        ("'blob'", "hash long_runs"),
+        ("'integer', 'text'", "size mtime_ns ctime_ns inode"),
+    ),
     "failure": (("'blob'", "parent name"), (_TEXT, "stage error"), ("'integer'", "attempts next_retry_ns quarantined")),
 }
 

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Final
 
-SCHEMA_VERSION: Final = 6
+SCHEMA_VERSION: Final = 7
 
 ADDED: Final[Mapping[int, str]] = {
     3: """
@@ -38,6 +38,10 @@ CREATE TABLE skipped_text (
   file_id INTEGER PRIMARY KEY, round INTEGER NOT NULL, hash BLOB NOT NULL,
   size NOT NULL, mtime_ns NOT NULL, ctime_ns NOT NULL, inode NOT NULL
 );
+""",
+    7: """
+DELETE FROM skipped_text;
+ALTER TABLE skipped_text ADD COLUMN long_runs BLOB NOT NULL DEFAULT x'';
 """,
 }
 """By version, the statements that change a catalog of the version before. A new catalog gets them as well."""

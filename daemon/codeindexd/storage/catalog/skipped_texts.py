@@ -31,6 +31,7 @@ SELECT f.file_id, f.parent, f.name, f.language, t.hash, t.size, t.mtime_ns, t.ct
 FROM file f LEFT JOIN skipped_text t ON t.file_id = f.file_id AND t.round <= ?
 WHERE f.{UNINDEXED} AND f.outcome = {int(Outcome.SKIPPED)} AND f.reason IN ({_REASONS})
 """  # noqa: S608
+_LONG_RUNS: Final = "SELECT file_id, long_runs FROM skipped_text WHERE file_id IN ({})"
 
 
 class SkippedText(Struct, frozen=True):
@@ -52,11 +53,12 @@ def is_unchanged(root: bytes, text: SkippedText) -> bool:
 
 
 class ReadText(Struct, frozen=True):
-    """The hash of the content that a skipped file had at ``stat``."""
+    """The hash of the content that a skipped file had at ``stat``, and the filter of its long runs (b"": unknown)."""
 
     file_id: int
     content: bytes
     stat: FileStat
+    long_runs: bytes = b""
 
 
 def skipped_texts(reader: Reader, newest_round: int) -> list[SkippedText]:
@@ -68,6 +70,11 @@ def skipped_texts(reader: Reader, newest_round: int) -> list[SkippedText]:
         SkippedText(file_id, join(parent, name), get_text(language), content or b"", get_stat(stat))
         for file_id, parent, name, language, content, *stat in reader.rows(_SKIPPED_TEXTS, (newest_round,))
     ]
+
+
+def long_runs_of_files(reader: Reader, file_ids: Iterable[int]) -> dict[int, bytes]:
+    """Return the filters of the long runs in the texts of these files (see `analysis.long_runs`), by file id."""
+    return dict(reader.rows_in(_LONG_RUNS.format, sorted(file_ids)))
 
 
 def skipped_contents(reader: Reader) -> set[bytes]:
@@ -85,8 +92,8 @@ def write_read_texts(connection: sqlite3.Connection, texts: Iterable[ReadText], 
     """Write the rows of a round, inside a transaction; files that are no longer skipped get none."""
     connection.executemany(
         "INSERT OR REPLACE INTO skipped_text"
-        " SELECT file_id, ?, ?, ?, ?, ?, ? FROM file WHERE file_id = ? AND outcome = ?",
-        [(round_, one.content, *put_stat(one.stat), one.file_id, int(Outcome.SKIPPED)) for one in texts],
+        " SELECT file_id, ?, ?, ?, ?, ?, ?, ? FROM file WHERE file_id = ? AND outcome = ?",
+        [(round_, one.content, *put_stat(one.stat), one.long_runs, one.file_id, int(Outcome.SKIPPED)) for one in texts],
     )
 
 

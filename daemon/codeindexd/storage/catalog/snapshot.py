@@ -144,6 +144,10 @@ class CatalogSnapshot:
         """Return the skipped files that may be text, and what is known of them; see `catalog.skipped_texts`."""
         return skipped_texts.skipped_texts(self._reader, newest_round)
 
+    def long_runs_of_files(self, file_ids: Iterable[int]) -> dict[int, bytes]:
+        """Return the filters of the long runs in the texts of skipped files that were read, by file id."""
+        return skipped_texts.long_runs_of_files(self._reader, file_ids)
+
     def skipped_contents(self) -> set[bytes]:
         """Return the content hashes of the skipped files that were read."""
         return skipped_texts.skipped_contents(self._reader)
