@@ -285,19 +285,19 @@ def _write(
     entries[:, :HASH_BYTES] = np.frombuffer(b"".join(contents), np.uint8).reshape(-1, HASH_BYTES)
     entries[:, -1] = masked
     entries[:, HASH_BYTES:-1] = digests.astype("<u8").view(np.uint8).reshape(-1, 8)
-    parts = [
+    head = [
         _HEADER.pack(_MAGIC, _FORMAT, len(contents), len(trigrams), size),
         entries.tobytes().ljust(_padded(entries.size), b"\0"),
         trigrams.tobytes().ljust(_padded(trigrams.nbytes), b"\0"),
         ends.tobytes(),
-        *(part[2].data for part in encoded if part[2].size),
     ]
+    lists = (part[2].tobytes() for part in encoded)
     checksum = xxhash.xxh3_64()
     with storing(STORE_NAME):
         descriptor = create_file(path)
         try:
             at = 0
-            for part in parts:
+            for part in itertools.chain(head, lists):
                 checksum.update(part)
                 write_fully(descriptor, part, at)
                 at += len(part)
