@@ -122,6 +122,8 @@ def test_patterns_rule_out_what_they_do_not_match() -> None:
 
 
 def test_what_cannot_be_matched_in_time_is_not_ruled_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    matcher = LineMatcher("beta")
     monkeypatch.setattr(LineMatcher, "is_affordable", lambda matcher, text: False)
-    assert not matcher.rules_out(b"alpha\n")
+    assert not LineMatcher("be?ta").rules_out(b"alpha\n")
+    assert not LineMatcher("beta", ignore_case=True).rules_out(b"alpha\n")
+    assert LineMatcher("beta").rules_out(b"alpha\n"), "plain text is looked for in any amount of text"
+    assert not LineMatcher("alpha").rules_out(b"alpha\n")

@@ -87,7 +87,9 @@ class LineMatcher:
             return False
         if (b"\n" not in data and b"\r" in data) or may_be_notebook(data):  # \r alone becomes \n in the text
             return False
-        return self.is_affordable(data) and self._compiled.search(data) is None
+        if self.is_affordable(data):
+            return self._compiled.search(data) is None
+        return self.literal is not None and self.literal not in data
 
     def lines(self, text: bytes) -> Iterator[LineMatch]:
         """Yield the matching lines of a UTF-8 text. Other threads run while RE2 works."""

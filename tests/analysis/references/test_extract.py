@@ -209,6 +209,19 @@ def test_variables_are_not_imported_by_wildcards() -> None:
     assert {one.name for one in found if one.kind is USE} == {"d", "e"}
 
 
+def test_references_on_many_levels_are_found() -> None:
+    branches = "".join(f"else if (x == {number})\n  run_{number}();\n" for number in range(1_500))
+    found = analyse(f"void f(int x) {{\nif (x)\n  run();\n{branches}}}\n".encode(), "c")
+    assert len({one.name for one in found.references if one.kind is CALL}) == 1_501
+    assert not found.is_partial
+
+
+def test_levels_that_are_passed_over_make_an_analysis_partial() -> None:
+    found = analyse(b"x = (\n" + b"".join(b"f%d() +\n" % number for number in range(40_000)) + b"0)\n", "python")
+    assert len(found.references.names) < 40_000
+    assert found.is_partial
+
+
 def test_many_variables_of_one_name_take_no_disproportionate_time() -> None:
     text = "def a(a): return a\n"
     few, many = (_steps(text * count) for count in (500, 4_000))

@@ -29,7 +29,7 @@ from codeindexd.analysis.chunking.recovery import more_definitions, parse_lenien
 from codeindexd.analysis.chunking.rules import CONTAINERS
 from codeindexd.analysis.chunking.samples import samples_in
 from codeindexd.analysis.chunking.split import Atom, Limits, assign, atoms, pack
-from codeindexd.analysis.references import NO_REFERENCES, Columns, references_in
+from codeindexd.analysis.references import NO_REFERENCES, Columns, is_too_deep, references_in
 from codeindexd.types import Definition, Span, Symbol
 
 DEFAULT_MAX_BYTES = 6000
@@ -129,13 +129,14 @@ def _analysis(text: bytes, language: str, max_bytes: int, target_chars: int) -> 
         return Analysis(_windowed(lines, limits), definitions, is_partial=True)
     names, members = _names(definitions, lines), _only_members(definitions, grammar.name)
     references = references_in(root, text, grammar.name, grammar.language, names, members)
+    is_partial = bool(parsed.broken) or is_too_deep(root)
     main = [one for one in found if not one.is_detail]
     pieces = atoms(root, lines, grammar, limits, main)
     if not pieces:
-        return Analysis(_windowed(lines, limits), definitions, bool(parsed.broken), references)
+        return Analysis(_windowed(lines, limits), definitions, is_partial, references)
     assign(pieces, main)
     spans = _spans(pack(pieces, lines, limits), main, lines)
-    return _with_script(Analysis(spans, definitions, bool(parsed.broken), references), script, max_bytes)
+    return _with_script(Analysis(spans, definitions, is_partial, references), script, max_bytes)
 
 
 def _found(root: Node, lines: Lines, grammar: Grammar) -> list[FoundDefinition]:

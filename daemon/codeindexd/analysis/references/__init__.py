@@ -9,7 +9,7 @@ from codeindexd.analysis.references.codec import (
     encode,
     joined,
 )
-from codeindexd.analysis.references.extract import references_in
+from codeindexd.analysis.references.extract import is_too_deep, references_in
 from codeindexd.analysis.references.rules import LANGUAGES, REFERENCES_VERSION
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "are_equal",
     "decode",
     "encode",
+    "is_too_deep",
     "joined",
     "references_in",
 ]

@@ -27,7 +27,7 @@ VARIABLE = b"@self"
 _MAX_NAME = 200  # bytes; longer "names" are broken input
 _MAX_RECEIVER = 80  # bytes
 _MAX_STATEMENT = 20_000  # bytes of an import; longer ones are broken input
-_MOST_DEPTH = 1000  # of a tree, nodes below are passed over: each takes time in proportion to its depth. Code has < 200
+_MOST_STEPS = 1_600_000_000  # nodes times depth: a query takes time in proportion to it, here about five seconds
 _MOST_LEVELS = 4  # between the word of an import and its statement
 _QUOTED = re.compile(rb"[\"'](\w+)[\"']")
 _NEWLINE = ord("\n")
@@ -51,7 +51,7 @@ def references_in(
     if rules is None:
         return NO_REFERENCES
     cursor = QueryCursor(_query(language, grammar))
-    cursor.set_max_start_depth(_MOST_DEPTH)
+    cursor.set_max_start_depth(_most_depth(root))
     captured = cursor.captures(root)
     collector = _Collector(text, rules, defined, defined.keys() - members)
     collector.skip(captured.get("skip", ()))
@@ -77,6 +77,28 @@ def references_in(
     collector.add_variables(captured.get("variable", ()))
     collector.add_exports()
     return collector.columns()
+
+
+def is_too_deep(root: Node) -> bool:
+    """Return True if a tree is so large and so deep that the references in its lowest levels are passed over.
+
+    Looks along the heaviest branch only, which is the deep one in what programs write.
+    """
+    most = _most_depth(root)
+    if root.descendant_count <= most:
+        return False
+    node = root
+    for _ in range(most):
+        children = node.children
+        if not children:
+            return False
+        node = max(children, key=lambda child: child.descendant_count)
+    return True
+
+
+def _most_depth(root: Node) -> int:
+    """Return down to which level of a tree references are looked for."""
+    return _MOST_STEPS // root.descendant_count
 
 
 def _by_bracket(nodes: Iterable[Node], text: bytes) -> tuple[list[Node], list[Node]]:
