@@ -2,7 +2,7 @@
 
 A large generated text has nearly all trigrams, so that these say little about it; of the runs of six bytes, few. The
 filter is a Bloom filter (Burton Bloom, 1970) with one hash function, halved while at most a quarter of its bits is set.
-ASCII letters count in lower case, as in trigrams. A change of what is computed here needs a migration of the catalog.
+ASCII letters count in lower case, as in trigrams. A change of what is computed here needs a new ``TEXT_VERSION``.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ PIPELINE_VERSION = 4
 """Increase it when the text given to the model, the terms of the lexical index, or the set of skipped files changes."""
 
 TEXT_VERSION = 3
-"""Increase it when the trigrams of a file change, for example because decoding does."""
+"""Increase it when the trigrams or the long runs of a file change, for example because decoding does."""
 
 
 HISTORY_VERSION = 1
