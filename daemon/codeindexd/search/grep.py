@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from codeindexd.analysis import secrets
 from codeindexd.analysis.chunking.indexed_text import IndexedText, indexed_text
 from codeindexd.analysis.chunking.notebook import CellLine
-from codeindexd.analysis.long_runs import may_contain
+from codeindexd.analysis.long_runs import RUN_BYTES, may_contain
 from codeindexd.errors import EXHAUSTED, FailedError
 from codeindexd.scan.relpath import is_covered
 from codeindexd.scan.safe_read import NO_SUCH_FILE, read_beneath
@@ -267,7 +267,7 @@ def _lacking_the_literal(
 ) -> set[SkippedText]:
     """Return those of ``texts`` with a content among ``candidates`` that lack what every match contains."""
     literal = matcher.literal
-    if literal is None:
+    if literal is None or len(literal) < RUN_BYTES:
         return set()
     by_id = {text.file_id: text for text in texts if text.content in candidates}
     long_runs = snapshot.catalog.long_runs_of_files(by_id)
