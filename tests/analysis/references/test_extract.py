@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 
 import pytest
+from tree_sitter import Parser
 
 from codeindexd.analysis.chunking import analyse
-from codeindexd.analysis.references import LANGUAGES
+from codeindexd.analysis.chunking.grammars import load
+from codeindexd.analysis.references import LANGUAGES, is_too_deep
 from codeindexd.types import Reference, ReferenceKind
 
 CALL, USE, IMPORT, INHERIT, ALIAS = ReferenceKind
@@ -220,6 +222,14 @@ def test_levels_that_are_passed_over_make_an_analysis_partial() -> None:
     found = analyse(b"x = (\n" + b"".join(b"f%d() +\n" % number for number in range(40_000)) + b"0)\n", "python")
     assert len(found.references.names) < 40_000
     assert found.is_partial
+
+
+def test_nothing_is_passed_over_in_a_language_without_rules() -> None:
+    grammar = load("json")
+    assert grammar is not None
+    root = Parser(grammar.language).parse(b"[\n" * 30_000 + b"]\n" * 30_000).root_node
+    assert is_too_deep(root, "javascript")
+    assert not is_too_deep(root, "json")
 
 
 def test_many_variables_of_one_name_take_no_disproportionate_time() -> None:

@@ -129,7 +129,7 @@ def _analysis(text: bytes, language: str, max_bytes: int, target_chars: int) -> 
         return Analysis(_windowed(lines, limits), definitions, is_partial=True)
     names, members = _names(definitions, lines), _only_members(definitions, grammar.name)
     references = references_in(root, text, grammar.name, grammar.language, names, members)
-    is_partial = bool(parsed.broken) or is_too_deep(root)
+    is_partial = bool(parsed.broken) or is_too_deep(root, grammar.name)
     main = [one for one in found if not one.is_detail]
     pieces = atoms(root, lines, grammar, limits, main)
     if not pieces:

@@ -79,13 +79,13 @@ def references_in(
     return collector.columns()
 
 
-def is_too_deep(root: Node) -> bool:
+def is_too_deep(root: Node, language: str) -> bool:
     """Return True if a tree is so large and so deep that the references in its lowest levels are passed over.
 
     Looks along the heaviest branch only, which is the deep one in what programs write.
     """
     most = _most_depth(root)
-    if root.descendant_count <= most:
+    if language not in RULES or root.descendant_count <= most:
         return False
     node = root
     for _ in range(most):
