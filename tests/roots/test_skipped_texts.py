@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from codeindexd.analysis.long_runs import long_runs_of
 from codeindexd.analysis.trigrams import trigrams_of
@@ -135,45 +136,43 @@ async def test_an_audit_gives_large_files_as_much_time_as_their_first_reading(
 
 async def test_an_audit_finds_wrong_trigrams_and_repairs_them(tmp_path: Path) -> None:
     async with with_lock_files(tmp_path) as made, made.running() as root:
-        await eventually(lambda: all(known(root).values()))
+        right = await read_text_of(root, b"1/yarn.lock")
         index = root._parts.index
-        with root.pin_snapshot() as snapshot:
-            assert snapshot is not None
-            text = next(text for text in snapshot.catalog.skipped_texts(snapshot.read_round) if text.path[:1] == b"1")
-        assert text.stat is not None
-        wrong = Document(text.content, trigrams_of(b"something else"))
-        await index.write(index.text.forget, [text.content])
-        await index.write(index.add_read_texts, [ReadText(text.file_id, text.content, text.stat)], [wrong])
-        assert (await grep(root, "needle 1")).total == 0
-
-        async def rebuild(spec: RootSpec) -> Root:
-            raise AssertionError(spec)
-
-        found = await verify(root, repair=True, rebuild=rebuild)
-        assert [(one["path"], one["what"]) for one in found["differences"]] == [("1/yarn.lock", "text index")]
-        assert found["repaired"]
-        assert (await grep(root, "needle 1")).total == 1
+        await index.write(index.text.forget, [right.content])
+        await index.write(index.add_read_texts, [right], [Document(right.content, trigrams_of(b"something else"))])
+        await assert_found_and_repaired(root)
 
 
 async def test_an_audit_finds_a_wrong_filter_of_runs_and_repairs_it(tmp_path: Path) -> None:
     async with with_lock_files(tmp_path) as made, made.running() as root:
-        await eventually(lambda: all(known(root).values()))
+        right = await read_text_of(root, b"1/yarn.lock")
         index = root._parts.index
-        with root.pin_snapshot() as snapshot:
-            assert snapshot is not None
-            text = next(text for text in snapshot.catalog.skipped_texts(snapshot.read_round) if text.path[:1] == b"1")
-        assert text.stat is not None
-        wrong = ReadText(text.file_id, text.content, text.stat, long_runs_of(b"something else"))
+        wrong = replace(right, long_runs=long_runs_of(b"something else"))
         await index.write(index.add_read_texts, [wrong], [])
-        assert (await grep(root, "needle 1")).total == 0
+        await assert_found_and_repaired(root)
 
-        async def rebuild(spec: RootSpec) -> Root:
-            raise AssertionError(spec)
 
-        found = await verify(root, repair=True, rebuild=rebuild)
-        assert [(one["path"], one["what"]) for one in found["differences"]] == [("1/yarn.lock", "text index")]
-        assert found["repaired"]
-        assert (await grep(root, "needle 1")).total == 1
+async def read_text_of(root: Root, path: bytes) -> ReadText:
+    """Wait until all skipped files are read, and return what is known of the one at ``path``."""
+    await eventually(lambda: all(known(root).values()))
+    with root.pin_snapshot() as snapshot:
+        assert snapshot is not None
+        text = next(text for text in snapshot.catalog.skipped_texts(snapshot.read_round) if text.path == path)
+    assert text.stat is not None
+    return ReadText(text.file_id, text.content, text.stat)
+
+
+async def assert_found_and_repaired(root: Root) -> None:
+    """Assert that a search misses a line of ``1/yarn.lock``, and that ``verify`` says so and repairs the index."""
+    assert (await grep(root, "needle 1")).total == 0
+
+    async def rebuild(spec: RootSpec) -> Root:
+        raise AssertionError(spec)
+
+    found = await verify(root, repair=True, rebuild=rebuild)
+    assert [(one["path"], one["what"]) for one in found["differences"]] == [("1/yarn.lock", "text index")]
+    assert found["repaired"]
+    assert (await grep(root, "needle 1")).total == 1
 
 
 async def test_files_that_change_all_the_time_are_read_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
