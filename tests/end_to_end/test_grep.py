@@ -17,7 +17,7 @@ from support.daemons import RealDaemon, until
 from support.ripgrep import lines_by_ripgrep, some_pattern
 
 KEY = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
-_PATTERNS = 100
+_PATTERNS = 200
 
 
 @pytest.fixture

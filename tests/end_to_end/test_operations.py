@@ -59,7 +59,7 @@ def trial(daemon: RealDaemon, reference: RealDaemon, seed: int) -> Iterator[Tria
 
 
 @pytest.mark.timeout(600)  # a failure is reduced before it is shown
-@settings(max_examples=4)
+@settings(max_examples=6)
 @given(
     seed=st.integers(0, 1 << 32),
     bursts=st.lists(st.lists(st.sampled_from(_OPERATIONS), min_size=8, max_size=25), min_size=2, max_size=4),

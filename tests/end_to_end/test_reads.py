@@ -23,7 +23,7 @@ def _run(daemon: RealDaemon, root: Path, trials: int, **others: int) -> Trials:
 
 @pytest.mark.timeout(300)
 def test_saves_are_read_back_at_once_and_hits_are_true(daemon: RealDaemon, tmp_path: Path) -> None:
-    made = _run(daemon, tmp_path / "root", 80)
+    made = _run(daemon, tmp_path / "root", 150)
     assert made.counts["sync by cookie"] > 0
     assert made.counts["other writes"] > 0
     assert made.counts["searches without sync"] > 0
