@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from analysis.embedding.contract import TEXTS, EmbedderContract
 from codeindexd.analysis.embedding.transformer import TransformerEmbedder
-from codeindexd.analysis.embedding.transformer_process import has_bfloat16_units
+from codeindexd.analysis.embedding.transformer_process import configure_libraries, has_bfloat16_units
 from codeindexd.errors import EmbedderError
 
 pytestmark = pytest.mark.processes
@@ -44,13 +45,6 @@ async def embedder():
     embedder = TransformerEmbedder.open(model_directory(), batch_size=16, device="cpu")
     yield embedder
     await embedder.aclose()
-
-
-@real
-@pytest.mark.transformers
-@pytest.mark.timeout(400)
-class TestContract(EmbedderContract):
-    pass
 
 
 @real
@@ -93,6 +87,13 @@ class TestMeaning:
         await embedder.aclose()
 
 
+@real
+@pytest.mark.transformers
+@pytest.mark.timeout(400)
+class TestContract(EmbedderContract):
+    """The last of these tests closes the embedder, and another one would take seconds to start."""
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -106,6 +107,31 @@ def test_cpus_with_bfloat16_units_are_recognised(tmp_path, text, expected):
     (tmp_path / "cpuinfo").write_text(text)
     assert has_bfloat16_units(tmp_path / "cpuinfo") is expected
     assert not has_bfloat16_units(tmp_path / "none")
+
+
+def test_what_the_user_has_set_for_the_libraries_stays() -> None:
+    environ = {"TOKENIZERS_PARALLELISM": "true"}
+    configure_libraries(environ, offline=True)
+    assert environ == {
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TOKENIZERS_PARALLELISM": "true",
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
+
+
+@real
+def test_threads_that_wait_for_each_other_do_not_spin() -> None:
+    """OpenMP prints its settings once it is loaded."""
+    script = (
+        "import os; from codeindexd.analysis.embedding.transformer_process import configure_libraries\n"
+        "configure_libraries(os.environ, offline=True)\n"
+        "import torch"
+    )
+    package = Path(sys.modules["codeindexd"].__file__ or "").parent.parent
+    environ = {"PYTHONPATH": str(package), "OMP_DISPLAY_ENV": "TRUE"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True, env=environ)
+    assert re.search(r"OMP_WAIT_POLICY\s*=\s*'PASSIVE'", done.stdout + done.stderr)
 
 
 def test_without_the_extra_the_hint_names_it(monkeypatch):
