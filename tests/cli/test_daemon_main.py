@@ -52,3 +52,13 @@ def test_a_wrong_command_line_exits_with_two(environ: dict[str, str], words: lis
 
 def test_version(environ: dict[str, str]) -> None:
     assert codeindexd(environ, "--version").stdout.startswith("codeindexd 0.")
+
+
+def test_a_start_loads_no_library_for_colourful_tracebacks(environ: dict[str, str]) -> None:
+    code = (
+        "import anyio, gc, sys; from codeindexd.cli import codeindexd;"
+        "anyio.run = lambda _: print(gc.isenabled(), 'structlog.dev' in sys.modules, 'rich.traceback' in sys.modules);"
+        "codeindexd.main([])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout == "True True False\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -43,10 +44,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(settings: Config, paths: Paths, *, log_format: str, log_level: str) -> None:
+    gc.disable()  # modules make many objects and hardly any garbage
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # structlog would load it wherever it is installed
     import anyio
 
     from codeindexd.daemon import app, logs
 
+    gc.freeze()  # what is loaded now stays, and need not be looked through again and again
+    gc.enable()
     os.umask(0o077)  # before anything else, since files that libraries create must be private too
     paths.create()
     log = logs.configure(format=log_format, level=log_level, file=paths.log_file)
