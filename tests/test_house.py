@@ -40,6 +40,14 @@ HEAVY = (
     "sqlite3",
     "xxhash",
 )
+OF_WORKERS = {
+    "codeindexd.analysis.chunking.chunker",
+    "codeindexd.analysis.chunking.recovery",
+    "codeindexd.analysis.references.extract",
+    "codeindexd.analysis.history.reader",
+    "codeindexd.indexing.pipeline",
+    "pygit2",
+}
 
 
 def name_of(path: Path) -> str:
@@ -148,6 +156,16 @@ def test_a_client_imports_nothing_heavy(module: str) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(DAEMON)}
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_the_daemon_leaves_to_its_workers_what_only_they_need() -> None:
+    code = "import sys, codeindexd.daemon.app; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(DAEMON)}
+    )
+    loaded = set(done.stdout.split())
+    assert "codeindexd.search.searcher" in loaded
+    assert loaded.isdisjoint(OF_WORKERS)
 
 
 _COMMAND = re.compile(

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import pygit2
 
-from codeindexd.analysis.chunking import chunk, detect
+from codeindexd.analysis.chunking.chunker import chunk
+from codeindexd.analysis.chunking.languages import detect
 from codeindexd.analysis.tokens import Tokenizer
 from training.corpus import FOREIGN, LANGUAGES, excluded_names
 from training.pairs import CODE_WORDS, FIRST_WORDS, clean

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pygit2
 
-from codeindexd.analysis.chunking import detect
+from codeindexd.analysis.chunking.languages import detect
 from training.repositories import git_directories, sources_at_head
 
 _MAX_FILE = 300_000

@@ -21,7 +21,7 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-from codeindexd.analysis.chunking import chunk
+from codeindexd.analysis.chunking.chunker import chunk
 from codeindexd.analysis.tokens import Tokenizer, path_words, split_identifier
 
 _QUOTED = re.compile(r'("""|\'\'\')(.+?)\1', re.DOTALL)

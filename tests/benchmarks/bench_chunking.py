@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from codeindexd.analysis.chunking import chunk, decode
-from codeindexd.analysis.chunking.chunker import parse
+from codeindexd.analysis.chunking.chunker import chunk, parse
+from codeindexd.analysis.chunking.encoding import decode
 from codeindexd.analysis.chunking.grammars import load
 from codeindexd.analysis.secrets.mask import mask, secret_ranges
 

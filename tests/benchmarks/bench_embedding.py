@@ -23,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "daemon"))
 
 import embedders
 
-from codeindexd.analysis.chunking import chunk, decode
+from codeindexd.analysis.chunking.chunker import chunk
+from codeindexd.analysis.chunking.encoding import decode
 from codeindexd.analysis.embedding.static import StaticModel, first_line
 from codeindexd.analysis.tokens import Tokenizer
 from codeindexd.indexing.pipeline import embed_text

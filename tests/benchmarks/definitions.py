@@ -24,7 +24,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from codeindexd.analysis import chunking
+from codeindexd.analysis.chunking.chunker import analyse
+from codeindexd.analysis.chunking.encoding import decode
+from codeindexd.analysis.chunking.grammars import LANGUAGES
+from codeindexd.analysis.chunking.languages import detect
+from codeindexd.analysis.chunking.line_outline import LINE_LANGUAGES
 
 SHARED: Final = {
     "CMake": "function macro target option project",
@@ -146,14 +150,14 @@ def ours_of(path: str, *, whole: bool) -> set[tuple[str, int]] | None:
 
     None if we know no definitions of its language.
     """
-    decoded = chunking.decode(Path(path).read_bytes())
+    decoded = decode(Path(path).read_bytes())
     if decoded is None:
         return None
     text = decoded.utf8
-    language = chunking.detect(os.fsencode(path), text[: text.find(b"\n")][:200])
-    if language not in chunking.LANGUAGES | chunking.LINE_LANGUAGES:
+    language = detect(os.fsencode(path), text[: text.find(b"\n")][:200])
+    if language not in LANGUAGES | LINE_LANGUAGES:
         return None
-    found = chunking.analyse(text, language).definitions
+    found = analyse(text, language).definitions
     names = {(one.name.replace(" ", ""), one.line) for one in found}
     if whole:
         names |= {(one.name, line) for one in found for line in range(one.start_line, one.end_line + 1)}

@@ -31,8 +31,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "daemon"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from codeindexd.analysis.chunking import detect
-from codeindexd.analysis.references import LANGUAGES
+from codeindexd.analysis.chunking.languages import detect
+from codeindexd.analysis.references.rules import LANGUAGES
 from codeindexd.search.file_roles import is_test
 from support.daemons import RealDaemon, real_daemon
 

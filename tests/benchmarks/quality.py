@@ -42,7 +42,10 @@ import answers
 import embedders
 import judged
 
-from codeindexd.analysis import chunking, secrets
+from codeindexd.analysis import secrets
+from codeindexd.analysis.chunking.chunker import chunk
+from codeindexd.analysis.chunking.encoding import decode
+from codeindexd.analysis.chunking.languages import detect
 from codeindexd.analysis.tokens import Tokenizer, path_words, split_identifier
 from codeindexd.indexing.pipeline import embed_text
 from codeindexd.storage.lexical import Lexical, LexicalChunk, LexicalQuery, LexicalSnapshot
@@ -191,8 +194,8 @@ def index(
     paths: list[tuple[int, str]] = []
     for file_id, (path, text) in enumerate(texts_below(sources), 1):
         paths.append((file_id, path_words(path.encode())))
-        language = chunking.detect(path.encode(), text.split(b"\n", 1)[0][:200])
-        for span in chunking.chunk(text, language, max_bytes=MAX_CHUNK_BYTES):
+        language = detect(path.encode(), text.split(b"\n", 1)[0][:200])
+        for span in chunk(text, language, max_bytes=MAX_CHUNK_BYTES):
             body = text[span.start_byte : span.end_byte].decode()
             embedded = embed_text(span.symbol, body)
             terms = tokenizer.tokenize(embedded)
@@ -228,7 +231,7 @@ def texts_below(sources: Path) -> Iterator[tuple[str, bytes]]:
     for file in sorted(sources.rglob("*")):
         if file.is_symlink() or not file.is_file() or file.stat().st_size > MAX_FILE_BYTES:
             continue
-        decoded = chunking.decode(file.read_bytes())
+        decoded = decode(file.read_bytes())
         if decoded is not None and decoded.text.strip():
             yield file.relative_to(sources).as_posix(), secrets.mask(decoded.utf8)
 

@@ -46,7 +46,7 @@ def test_an_error_does_not_quote_the_file(tmp_path: Path, monkeypatch: pytest.Mo
     def fails(text: bytes, *_: object, **__: object) -> None:
         raise ValueError(f"cannot cut {text.decode()}")
 
-    monkeypatch.setattr("codeindexd.analysis.chunking.analyse", fails)
+    monkeypatch.setattr("codeindexd.analysis.chunking.chunker.analyse", fails)
     (tmp_path / "a.py").write_text("their_unmasked_words = 1\n")
     result = Pipeline(WorkerSettings()).process(FileJob(1, str(tmp_path).encode(), b"a.py"))
     assert (result.status, result.stage) == ("failed", "chunk")

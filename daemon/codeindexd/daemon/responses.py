@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from codeindexd.analysis.chunking import is_guessed
+from codeindexd.analysis.chunking.encoding import is_guessed
 from codeindexd.analysis.chunking.notebook import CellLine
 from codeindexd.daemon import left_out
 from codeindexd.daemon.left_out import NotSearched

@@ -7,8 +7,11 @@ from functools import cache
 
 import xxhash
 
-from codeindexd.analysis import chunking, secrets, tokens
-from codeindexd.analysis.references import REFERENCES_VERSION
+from codeindexd.analysis import secrets, tokens
+from codeindexd.analysis.chunking.encoding import is_guessed
+from codeindexd.analysis.chunking.grammars import fingerprint
+from codeindexd.analysis.chunking.legacy_encoding import detector_version
+from codeindexd.analysis.references.rules import REFERENCES_VERSION
 from codeindexd.workers.jobs import WorkerSettings
 
 PIPELINE_VERSION = 4
@@ -42,13 +45,13 @@ def fingerprints(settings: WorkerSettings) -> Callable[[str, str], bytes]:
     @cache
     def of(language: str, encoding: str) -> bytes:
         parts = (
-            chunking.fingerprint(language),
+            fingerprint(language),
             f"pipeline={PIPELINE_VERSION}",
             f"references={REFERENCES_VERSION}",
             f"tokens={tokens.TOKENIZER_VERSION}",
             f"secrets={secrets.SECRETS_VERSION if settings.mask_secrets else 'off'}",
             f"chunk={settings.max_chunk_bytes}",
-            *([f"encoding={chunking.detector_version()}"] if chunking.is_guessed(encoding) else []),
+            *([f"encoding={detector_version()}"] if is_guessed(encoding) else []),
         )
         return xxhash.xxh3_128_digest("|".join(parts).encode())
 

@@ -15,13 +15,16 @@ import numpy as np
 import xxhash
 from msgspec.structs import replace
 
-from codeindexd.analysis import chunking, secrets
-from codeindexd.analysis.chunking import Analysis
+from codeindexd.analysis import secrets
+from codeindexd.analysis.chunking import chunker
+from codeindexd.analysis.chunking.cells import analyse_cells
+from codeindexd.analysis.chunking.chunker import Analysis
 from codeindexd.analysis.chunking.indexed_text import IndexedText, indexed_text
+from codeindexd.analysis.chunking.languages import detect
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.embedding.static import StaticModel, first_line
 from codeindexd.analysis.long_runs import long_runs_of
-from codeindexd.analysis.references import BrokenReferencesError, Columns, encode
+from codeindexd.analysis.references.codec import BrokenReferencesError, Columns, encode
 from codeindexd.analysis.tokens import Terms, Tokenizer
 from codeindexd.analysis.trigrams import trigrams_of
 from codeindexd.errors import CodeindexError, StoreDamagedError, StoreFullError, place_of
@@ -252,13 +255,13 @@ class Pipeline:
         return secrets.mask(found.utf8) if self._settings.mask_secrets else found.utf8
 
     def _language(self, path: bytes, found: IndexedText, masked: bytes) -> str:
-        return NOTEBOOK if found.cells else chunking.detect(path, masked[: masked.find(b"\n")][:200])
+        return NOTEBOOK if found.cells else detect(path, masked[: masked.find(b"\n")][:200])
 
     def _analysed(self, found: IndexedText, masked: bytes, language: str) -> Analysis:
         max_bytes = self._settings.max_chunk_bytes
         if found.cells:
-            return chunking.analyse_cells(masked, found.cells, max_bytes=max_bytes)
-        return chunking.analyse(masked, language, max_bytes=max_bytes)
+            return analyse_cells(masked, found.cells, max_bytes=max_bytes)
+        return chunker.analyse(masked, language, max_bytes=max_bytes)
 
     def _draft(
         self, data: bytes, found: IndexedText, span: Span, terms: Terms, hash_: bytes, vector: bytes | None, fresh: bool

@@ -10,8 +10,11 @@ from typing import Final
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from codeindexd.analysis.chunking import DOCUMENTS, HOSTS, LANGUAGES, LINE_LANGUAGES, languages_to_install
+from codeindexd.analysis.chunking.embedded import HOSTS
+from codeindexd.analysis.chunking.grammars import LANGUAGES, languages_to_install
+from codeindexd.analysis.chunking.line_outline import LINE_LANGUAGES
 from codeindexd.analysis.chunking.notation import native_name
+from codeindexd.analysis.chunking.samples import DOCUMENTS
 from codeindexd.search.best_line import name_place
 from codeindexd.search.file_roles import FileRole, role_of
 from codeindexd.search.hits import Hit, HitRequest, first_hits

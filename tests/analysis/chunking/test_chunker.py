@@ -13,15 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tree_sitter import Language, Tree
 
-from codeindexd.analysis import chunking
-from codeindexd.analysis.chunking import LANGUAGES, chunk, chunker
+from codeindexd.analysis.chunking import chunker
+from codeindexd.analysis.chunking.chunker import DEFAULT_MAX_BYTES, chunk
+from codeindexd.analysis.chunking.grammars import LANGUAGES
 from codeindexd.types import Span
 
 SAMPLES = Path(__file__).parent / "samples"
 ALL = [*sorted(LANGUAGES), "", "jupyter", "dart"]
 
 
-def check(text: bytes, spans: list[Span], max_bytes: int = chunking.DEFAULT_MAX_BYTES) -> None:
+def check(text: bytes, spans: list[Span], max_bytes: int = DEFAULT_MAX_BYTES) -> None:
     """Assert the guarantees of ``chunk`` for these spans of this text."""
     assert bool(spans) == bool(text.strip())
     at, line = 0, 1

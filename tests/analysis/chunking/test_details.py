@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codeindexd.analysis.chunking import analyse, chunk
+from codeindexd.analysis.chunking.chunker import analyse, chunk
 
 CASES = [
     ("bash", b"A=1\nexport B=2\nreadonly C=3\nalias ll='ls'\n", "variable A, variable B, constant C, alias ll"),

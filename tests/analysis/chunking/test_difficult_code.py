@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.analysis.chunking import analyse
+from codeindexd.analysis.chunking.chunker import analyse
 
 SOURCES = Path(__file__).parent / "difficult"
 LANGUAGES = sorted(path.stem for path in SOURCES.glob("*.sample"))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codeindexd.analysis.chunking import Decoded, chunk, decode, source_text
-from codeindexd.analysis.chunking.encoding import count_line_ends
+from codeindexd.analysis.chunking.chunker import chunk
+from codeindexd.analysis.chunking.encoding import Decoded, count_line_ends, decode, source_text
 
 TEXT = "# grüße\ndef f():\n    return 'é ü'\n\n\n# " + "x" * 40 + "\nclass A:\n    pass\n"
 SOURCES = {

@@ -9,7 +9,8 @@ from random import Random
 import pytest
 
 from analysis.chunking.test_chunker import check
-from codeindexd.analysis.chunking import LANGUAGES, chunk
+from codeindexd.analysis.chunking.chunker import chunk
+from codeindexd.analysis.chunking.grammars import LANGUAGES
 
 SAMPLES = Path(__file__).parent / "samples"
 SECONDS = 0.5  # for each language

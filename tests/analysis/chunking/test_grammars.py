@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from codeindexd.analysis.chunking import LANGUAGES, chunk, fingerprint, grammar_versions, grammars
+from codeindexd.analysis.chunking import grammars
+from codeindexd.analysis.chunking.chunker import chunk
+from codeindexd.analysis.chunking.grammars import LANGUAGES, fingerprint, grammar_versions
 
 
 @pytest.fixture
@@ -68,7 +70,7 @@ def test_versions_of_all_grammars_are_reported() -> None:
 
 def test_fingerprints_import_no_grammar() -> None:
     code = (
-        "import sys; from codeindexd.analysis.chunking import LANGUAGES, fingerprint, grammar_versions;"
+        "import sys; from codeindexd.analysis.chunking.grammars import LANGUAGES, fingerprint, grammar_versions;"
         "grammar_versions();"
         "[fingerprint(name) for name in LANGUAGES];"
         "print([name for name in sys.modules if name.startswith('tree_sitter_')])"

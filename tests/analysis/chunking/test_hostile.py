@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from codeindexd.analysis.chunking import LANGUAGES
+from codeindexd.analysis.chunking.grammars import LANGUAGES
 from endurance.hostile.cages import Cage, shrunk
 from endurance.hostile.texts import SHAPES
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from codeindexd.analysis.chunking import LANGUAGES, detect
-from codeindexd.analysis.chunking.languages import known_languages
+from codeindexd.analysis.chunking.grammars import LANGUAGES
+from codeindexd.analysis.chunking.languages import detect, known_languages
 
 BY_PATH = """
 a.py python            a.pyi python           src/x/a.go go          a.rs rust            a.h c

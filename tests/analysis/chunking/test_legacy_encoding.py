@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeindexd.analysis.chunking import is_guessed
+from codeindexd.analysis.chunking.encoding import is_guessed
 from codeindexd.analysis.chunking.legacy_encoding import guess_encoding
 
 CODE = "def compute(items):\n    return len(items)\n"

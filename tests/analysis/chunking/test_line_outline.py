@@ -6,9 +6,10 @@ import time
 
 import pytest
 
-from codeindexd.analysis.chunking import LINE_LANGUAGES, analyse, fingerprint
+from codeindexd.analysis.chunking.chunker import analyse
+from codeindexd.analysis.chunking.grammars import fingerprint
 from codeindexd.analysis.chunking.languages import known_languages
-from codeindexd.analysis.chunking.line_outline import definitions_by_line
+from codeindexd.analysis.chunking.line_outline import LINE_LANGUAGES, definitions_by_line
 from codeindexd.analysis.chunking.lines import Lines
 
 PROTOBUF = b"""syntax = "proto3";

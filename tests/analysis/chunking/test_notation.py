@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codeindexd.analysis.chunking import analyse
+from codeindexd.analysis.chunking.chunker import analyse
 from codeindexd.analysis.chunking.notation import native_name
 
 

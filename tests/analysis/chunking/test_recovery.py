@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeindexd.analysis.chunking import analyse
+from codeindexd.analysis.chunking.chunker import analyse
 from codeindexd.analysis.chunking.noise import with_first_branches, without_noise, without_suspects
 
 CASES = [

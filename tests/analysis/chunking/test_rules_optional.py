@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.analysis.chunking import LANGUAGES, analyse, detect, grammars, languages_to_install
+from codeindexd.analysis.chunking import grammars
+from codeindexd.analysis.chunking.chunker import analyse
+from codeindexd.analysis.chunking.grammars import LANGUAGES, languages_to_install
+from codeindexd.analysis.chunking.languages import detect
 
 SAMPLES = Path(__file__).with_name("optional_samples")
 WANTED = {

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.analysis.chunking import LANGUAGES, chunk, grammars
+from codeindexd.analysis.chunking import grammars
+from codeindexd.analysis.chunking.chunker import chunk
+from codeindexd.analysis.chunking.grammars import LANGUAGES
 from codeindexd.search.query import KINDS
 from codeindexd.types import Span
 

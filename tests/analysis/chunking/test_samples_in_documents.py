@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from codeindexd.analysis.chunking import analyse, grammars
+from codeindexd.analysis.chunking import grammars
+from codeindexd.analysis.chunking.chunker import analyse
 from codeindexd.analysis.chunking.samples import language_of_info, samples_in
 
 

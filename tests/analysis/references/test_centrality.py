@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from codeindexd.analysis.chunking import analyse
+from codeindexd.analysis.chunking.chunker import analyse
 from codeindexd.analysis.references.centrality import (
     DefiningFiles,
     assigned_fields,

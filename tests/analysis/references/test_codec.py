@@ -9,15 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeindexd.analysis.chunking import analyse
-from codeindexd.analysis.references import (
-    NO_REFERENCES,
-    BrokenReferencesError,
-    are_equal,
-    decode,
-    encode,
-    joined,
-)
+from codeindexd.analysis.chunking.chunker import analyse
+from codeindexd.analysis.references.codec import NO_REFERENCES, BrokenReferencesError, are_equal, decode, encode, joined
 from codeindexd.types import ReferenceKind
 
 SOURCE = b"from a import b as c\n\n\ndef f():\n    c(x.y)\n    return f\n"

@@ -7,9 +7,10 @@ import sys
 import pytest
 from tree_sitter import Parser
 
-from codeindexd.analysis.chunking import analyse
+from codeindexd.analysis.chunking.chunker import analyse
 from codeindexd.analysis.chunking.grammars import load
-from codeindexd.analysis.references import LANGUAGES, is_too_deep
+from codeindexd.analysis.references.extract import is_too_deep
+from codeindexd.analysis.references.rules import LANGUAGES
 from codeindexd.types import Reference, ReferenceKind
 
 CALL, USE, IMPORT, INHERIT, ALIAS = ReferenceKind

@@ -15,7 +15,9 @@ from msgspec.structs import replace
 
 from analysis.chunking.test_chunker import check
 from codeindexd.analysis import secrets
-from codeindexd.analysis.chunking import chunk, decode, detect
+from codeindexd.analysis.chunking.chunker import chunk
+from codeindexd.analysis.chunking.encoding import decode
+from codeindexd.analysis.chunking.languages import detect
 from codeindexd.analysis.embedding.static import StaticModel, first_line
 from codeindexd.analysis.tokens import Tokenizer
 from codeindexd.indexing.pipeline import embed_text

@@ -18,7 +18,8 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
-from codeindexd.analysis.chunking import LANGUAGES, detect
+from codeindexd.analysis.chunking.grammars import LANGUAGES
+from codeindexd.analysis.chunking.languages import detect
 from endurance.hostile.cages import Cage, Outcome, shrunk
 from endurance.hostile.texts import SHAPES, mutated, recoded
 from support.places import TESTS

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from codeindexd.analysis.chunking import analyse
-from codeindexd.analysis.references import encode
+from codeindexd.analysis.chunking.chunker import analyse
+from codeindexd.analysis.references.codec import encode
 from codeindexd.storage.catalog import Catalog
 from codeindexd.storage.catalog.references import GraphCounts
 from codeindexd.types import Entry, FileStat, FileUpdate, Move, NodeKind, Outcome, Transaction

@@ -16,7 +16,7 @@ from codeindexd.analysis.chunking.chunker import DEFAULT_MAX_BYTES, TARGET, Anal
 from codeindexd.analysis.chunking.definitions import moved
 from codeindexd.analysis.chunking.languages import detect
 from codeindexd.analysis.chunking.notebook import Cell
-from codeindexd.analysis.references import Columns, joined
+from codeindexd.analysis.references.codec import Columns, joined
 from codeindexd.types import Definition, Span
 
 _CELL_MAGIC: Final = re.compile(rb"\s*%%(\w[\w.!]*)[ \t]*([^\n]*)")

@@ -29,7 +29,8 @@ from codeindexd.analysis.chunking.recovery import more_definitions, parse_lenien
 from codeindexd.analysis.chunking.rules import CONTAINERS
 from codeindexd.analysis.chunking.samples import samples_in
 from codeindexd.analysis.chunking.split import Atom, Limits, assign, atoms, pack
-from codeindexd.analysis.references import NO_REFERENCES, Columns, is_too_deep, references_in
+from codeindexd.analysis.references.codec import NO_REFERENCES, Columns
+from codeindexd.analysis.references.extract import is_too_deep, references_in
 from codeindexd.types import Definition, Span, Symbol
 
 DEFAULT_MAX_BYTES = 6000

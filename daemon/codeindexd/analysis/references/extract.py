@@ -13,16 +13,13 @@ from tree_sitter import Language, Node, Query, QueryCursor
 
 from codeindexd.analysis.references.codec import NO_REFERENCES, Columns
 from codeindexd.analysis.references.imports import Import
-from codeindexd.analysis.references.rules import RULES, ReferenceRules, Scope
+from codeindexd.analysis.references.rules import RULES, VARIABLE, ReferenceRules, Scope
 from codeindexd.analysis.references.scopes import Ranges, Scopes
 from codeindexd.types import ReferenceKind
 
 MAX_REFERENCES = 50_000  # of one file; only generated files have more
 EXPRESSION = b"."
 """The qualifier of a member of an expression that has no name, such as ``f(x).name``."""
-
-VARIABLE = b"@self"
-"""The qualifier of a variable of the receiver, such as ``name`` of ``@name``."""
 
 _MAX_NAME = 200  # bytes; longer "names" are broken input
 _MAX_RECEIVER = 80  # bytes

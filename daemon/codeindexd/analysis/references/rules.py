@@ -29,6 +29,9 @@ from msgspec.structs import replace
 from codeindexd.analysis.references import imports
 from codeindexd.analysis.references.imports import ImportReader
 
+VARIABLE: Final = b"@self"
+"""The qualifier of a variable of the receiver, such as ``name`` of ``@name``."""
+
 
 class Scope(enum.Enum):
     """Where a language looks for a plain name that is neither called nor a type."""

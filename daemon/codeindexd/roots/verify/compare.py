@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xxhash
 
-from codeindexd.analysis.references import are_equal
+from codeindexd.analysis.references.codec import are_equal
 from codeindexd.roots.verify.audit_result import AuditResult
 from codeindexd.roots.verify.target import AuditTarget
 from codeindexd.storage.catalog.skipped_texts import SkippedText

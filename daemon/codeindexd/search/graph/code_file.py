@@ -13,8 +13,8 @@ from msgspec import Struct, field
 from codeindexd.analysis.chunking.embedded import HOSTS
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.chunking.samples import DOCUMENTS
-from codeindexd.analysis.references import NO_REFERENCES, Columns
 from codeindexd.analysis.references.centrality import assigned_fields
+from codeindexd.analysis.references.codec import NO_REFERENCES, Columns
 from codeindexd.search.graph.packages import Packages, read_manifest
 from codeindexd.search.graph.plain_types import TypeHints, type_hints
 from codeindexd.storage.snapshot import Snapshot

@@ -16,8 +16,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from codeindexd.analysis.chunking.samples import DOCUMENTS
-from codeindexd.analysis.references import Columns
 from codeindexd.analysis.references.centrality import NOT_CODE, assigned_fields
+from codeindexd.analysis.references.codec import Columns
 from codeindexd.protocol.printable import safe_line
 from codeindexd.search.file_roles import FileRole, role_of
 from codeindexd.search.graph.code_file import NAMESPACE_KINDS, CodeFile

@@ -14,8 +14,8 @@ from typing import Final, TypeVar
 import anyio.to_thread
 from msgspec import Struct, field
 
-from codeindexd.analysis.references import LANGUAGES
 from codeindexd.analysis.references.centrality import NOT_CODE
+from codeindexd.analysis.references.rules import LANGUAGES
 from codeindexd.errors import NotIndexedError, UsageError
 from codeindexd.protocol.printable import safe_line
 from codeindexd.search.graph.calls import CallTree, callees_of, callers_of

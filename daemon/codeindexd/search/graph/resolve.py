@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
-from codeindexd.analysis.references.extract import VARIABLE
-from codeindexd.analysis.references.rules import RULES, Scope
+from codeindexd.analysis.references.rules import RULES, VARIABLE, Scope
 from codeindexd.search.graph.code_file import Binding, CodeFile
 from codeindexd.search.graph.common_members import COMMON_MEMBERS
 from codeindexd.search.graph.modules import ImportedModule, Layout, Match

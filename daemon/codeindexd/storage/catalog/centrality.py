@@ -16,7 +16,6 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from codeindexd.analysis.chunking.samples import DOCUMENTS
-from codeindexd.analysis.references import decode
 from codeindexd.analysis.references.centrality import (
     CENTRALITY_VERSION,
     DefiningFiles,
@@ -25,6 +24,7 @@ from codeindexd.analysis.references.centrality import (
     file_ranks,
     used_names,
 )
+from codeindexd.analysis.references.codec import decode
 from codeindexd.storage.catalog.outlines import StoredOutline
 from codeindexd.storage.sqlite import Translated, connect
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from codeindexd.analysis.references import BrokenReferencesError, Columns, decode
+from codeindexd.analysis.references.codec import BrokenReferencesError, Columns, decode
 from codeindexd.errors import StoreDamagedError
 from codeindexd.storage.sqlite import Reader, Row
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codeindexd.analysis.chunking.samples import DOCUMENTS
-from codeindexd.analysis.references import Columns
+from codeindexd.analysis.references.codec import Columns
 from codeindexd.scan.relpath import split
 from codeindexd.storage.catalog import contents, filters, outlines, references, skipped_texts
 from codeindexd.storage.catalog.references import GraphCounts
