@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(TESTS / "end_to_end"):
             item.add_marker("processes")
+
+
+def pytest_collection_finish() -> None:
+    """Leave thousands of collected tests to themselves: no search for garbage during a test looks through them."""
+    gc.collect()
+    gc.freeze()

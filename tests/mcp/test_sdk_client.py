@@ -16,14 +16,14 @@ from codeindexd.client import AsyncClient
 from codeindexd.mcp import Server, http_server
 from support.places import DAEMON
 
-mcp = pytest.importorskip("mcp", reason="needs the extra [dev]")
-
-from mcp.client.stdio import StdioServerParameters, stdio_client  # noqa: E402
-from mcp.client.streamable_http import streamable_http_client  # noqa: E402
-from mcp_types import ListRootsResult, Root  # noqa: E402
-
 pytestmark = [pytest.mark.processes, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 MODES = ["legacy", "2026-07-28"]
+
+
+@pytest.fixture
+def mcp() -> Any:
+    """Return the SDK, which takes a second to load, so that only these tests do."""
+    return pytest.importorskip("mcp", reason="needs the extra [dev]")
 
 
 @pytest.fixture
@@ -36,6 +36,8 @@ def daemon(tmp_path: Path) -> Iterator[FakeDaemon]:
 
 
 def stdio(daemon: FakeDaemon) -> Any:
+    from mcp.client.stdio import StdioServerParameters, stdio_client
+
     environ = {**os.environ, "CODEINDEXD_SOCKET": str(daemon.socket_path), "PYTHONPATH": str(DAEMON)}
     arguments = ["-m", "codeindexd.cli.codeindex", "mcp", "--no-start", "--root", next(iter(daemon.roots))]
     return stdio_client(StdioServerParameters(command=sys.executable, args=arguments, env=environ))
@@ -71,7 +73,7 @@ async def in_full(client: Any, daemon: FakeDaemon) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_all_of_it_on_standard_input_and_output(daemon: FakeDaemon, mode: str) -> None:
+def test_all_of_it_on_standard_input_and_output(mcp: Any, daemon: FakeDaemon, mode: str) -> None:
     async def main() -> None:
         async with mcp.Client(stdio(daemon), mode=mode) as client:
             await in_full(client, daemon)
@@ -80,7 +82,9 @@ def test_all_of_it_on_standard_input_and_output(daemon: FakeDaemon, mode: str) -
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_all_of_it_on_http(daemon: FakeDaemon, mode: str) -> None:
+def test_all_of_it_on_http(mcp: Any, daemon: FakeDaemon, mode: str) -> None:
+    from mcp.client.streamable_http import streamable_http_client
+
     async def main() -> None:
         server = Server(
             lambda: AsyncClient(daemon.socket_path, start=False), given=[next(iter(daemon.roots))], note=print
@@ -98,7 +102,9 @@ def test_all_of_it_on_http(daemon: FakeDaemon, mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_project_is_the_one_that_the_host_names(daemon: FakeDaemon, mode: str) -> None:
+def test_the_project_is_the_one_that_the_host_names(mcp: Any, daemon: FakeDaemon, mode: str) -> None:
+    from mcp_types import ListRootsResult, Root
+
     _, beta = daemon.roots
 
     async def list_roots(context: Any) -> ListRootsResult:
@@ -114,7 +120,7 @@ def test_the_project_is_the_one_that_the_host_names(daemon: FakeDaemon, mode: st
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_indexing_reports_progress(daemon: FakeDaemon, tmp_path: Path, mode: str) -> None:
+def test_indexing_reports_progress(mcp: Any, daemon: FakeDaemon, tmp_path: Path, mode: str) -> None:
     (tmp_path / "new").mkdir()
     seen: list[float] = []
 
