@@ -15,6 +15,7 @@ from codeindexd.search.prepared_query import stems_of
         b"spec/x_spec.rb", b"src/test/java/Foo.java", b"src/FooTest.java", b"FooTests.swift", b"FooSpec.scala",
         b"test-foo.js", b"conftest.py",
         b"Src/Newtonsoft.Json.Tests/A.cs", b"jvm/commonTest/x.kt", b"test/fast/setup", b"packages/a/test/b.js",
+        b"tools/testing/selftests/kvm/util.h", b"src/__mocks__/fs.js", b"gcc/testsuite/x.c",
     ],
 )  # fmt: skip
 def test_tests_are_recognised_by_their_paths(path: bytes) -> None:

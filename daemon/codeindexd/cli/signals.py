@@ -14,6 +14,7 @@ _MEANINGS: Final = {
     "company": "other chunks of the file are good matches too",
     "place": "the query names this place",
     "qualified": "defines the qualified name that is the query",
+    "declared": "defines what the query asks for",
     "literal": "contains the text letter by letter",
     "whole_name": "has the name that is the question",
     "partial": "defines a name that contains the query",

@@ -34,7 +34,10 @@ _DATA: Final = frozenset({
     "sass", "scss", "stylus", "toml", "turtle", "xml", "yaml",
 })  # fmt: skip
 
-_TEST_DIRECTORIES: Final = frozenset(b"tests spec specs __tests__ testdata test-data fixtures".split())
+_TEST_DIRECTORIES: Final = frozenset(
+    b"tests spec specs __tests__ __mocks__ __fixtures__ __snapshots__ testdata test-data fixtures"
+    b" selftest selftests testcases testsuite testsuites unittests".split()
+)
 _TEST_NAME: Final = re.compile(
     rb"test_.*|.*[_-](?:test|tests|spec)|test[_-][^.]*|conftest|.*\.(?:test|spec)s?(?:\..*)?|.*[a-z0-9](?:Tests?|TestCase|Specs?)"
 )

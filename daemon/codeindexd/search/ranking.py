@@ -43,6 +43,7 @@ class Weights(Struct, frozen=True):
     further_central: float = 0.75  # the same for `central`, which says nothing about a chunk
     place: float = 40.0  # a place that the query names; those named first have a little more
     qualified: float = 20.0  # a definition whose qualified name is the query
+    declared: float = 20.0  # a definition whose head is the query, such as ``class Session``
     literal: float = 10.0  # the chunk contains the query, or the longest fixed part of a message
     whole_name: float = 5.0  # the query is one compound name, which the chunk has
     partial: float = 5.0  # in addition: the query is part of a name that the chunk defines

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.tokens import split_identifier
 from codeindexd.errors import NotIndexedError
+from codeindexd.search.declarations import chunks_declaring, declaration_in
 from codeindexd.search.exact import chunks_left_out, chunks_that_match
 from codeindexd.search.file_names import closeness_of_names
 from codeindexd.search.file_roles import FileRole, older_versions, roles_asked_for, versions_in
@@ -108,7 +109,8 @@ def _ranked_chunks(
     chunks = snapshot.catalog.summaries(sorted(chosen))
     if allowed is None and not query.phrases:
         chunks += _first_chunks_by_path(snapshot, query, {chunk.file_id for chunk in chunks})
-    shares = definition_shares(query, chunks)
+    declared = {chunk_id for chunk_id, parts in asked_for.items() if "declared" in parts}
+    shares = definition_shares(query, chunks) | dict.fromkeys(declared, 1.0)
     candidates = [
         Candidate.of(
             chunk,
@@ -199,7 +201,12 @@ def _chunks_asked_for(
     if query.is_qualified_name and not is_identifier:
         for chunk, _ in snapshot.catalog.symbols(query.qualified_names[0], limit=_MAX_QUALIFIED):
             found[chunk.chunk_id]["qualified"] = weights.qualified
-    if is_identifier and (is_known_name or (text.isascii() and len(text) < _MIN_PART)):
+    if (declaration := declaration_in(text)) is not None:
+        for chunk, line, is_certain in chunks_declaring(snapshot.catalog, declaration):
+            found[chunk.chunk_id]["declared"] = weights.declared if is_certain else weights.exact
+            lines.setdefault(chunk.chunk_id, line)
+    has_underscores = text.startswith("_") or text.endswith("_")  # which the lexical index does not know
+    if is_identifier and ((is_known_name and not has_underscores) or (text.isascii() and len(text) < _MIN_PART)):
         return found, lines
     for word in _lone_letters(query):
         for chunk_id, line in literal_chunks(root, snapshot, word).items():

@@ -1,0 +1,137 @@
+"""Queries that ask for a definition by its head or its name, and the answers to them over real stores."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from codeindexd.search.declarations import declaration_in
+from codeindexd.search.query import parse
+from codeindexd.search.searcher import Searcher
+from search.indexed_root import Indexed
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "kind"),
+    [
+        ("class Session", "Session", "class"),
+        ("class Session(Base):", "Session", "class"),
+        ("public final class Session extends Base {", "Session", "class"),
+        ("data class Session(val id: Int)", "Session", "class"),
+        ("data Session", "Session", "type"),
+        ("struct task_struct", "task_struct", "struct"),
+        ("typedef struct stream_s {", "stream_s", "struct"),
+        ("pub(crate) struct Session<T>", "Session", "struct"),
+        ("type Session struct {", "Session", "struct"),
+        ("export default interface Session", "Session", "interface"),
+        ("defmodule Plug.Conn do", "Plug.Conn", "module"),
+        ("def refresh(self, token)", "refresh", "method"),
+        ("async def refresh", "refresh", "function"),
+        ("pub async fn refresh(&self) -> Result", "refresh", "method"),
+        ("func (s *Session) Refresh(ctx context.Context)", "Refresh", "method"),
+        ("function Session:refresh()", "Session.refresh", "method"),
+        ("local function refresh_all", "refresh_all", "function"),
+        ("#define MAX_AGE 5", "", ""),
+        ("#define MAX_AGE", "MAX_AGE", "macro"),
+        ("const MAX_AGE = 5", "MAX_AGE", "constant"),
+        ("Session class", "Session", "class"),
+        ("the Session class", "", ""),
+        ("max_age definition", "max_age", "constant"),
+        ("where is refresh_all defined?", "refresh_all", "function"),
+        ("where is the class Session declared", "Session", "class"),
+        ("go to the definition of Session.refresh", "Session.refresh", "method"),
+        ("_refresh", "_refresh", "method"),
+        ("__init__", "__init__", "method"),
+        ("class that keeps a session", "", ""),
+        ("where is a session refreshed", "", ""),
+        ("where is the session", "", ""),
+        ("refresh", "", ""),
+        ("refresh_all", "", ""),
+        ("class Session\nclass Token", "", ""),
+    ],
+)
+def test_the_head_of_a_definition_is_read(text: str, name: str, kind: str) -> None:
+    found = declaration_in(text)
+    assert (found.name if found else "") == name
+    if found:
+        assert not found.kinds or kind in found.kinds
+        assert found.is_certain
+
+
+@pytest.mark.parametrize(
+    "text", ["type inference", "function call", "JSON object", "HTTP method", "package manager", "session definition"]
+)
+def test_what_may_be_a_topic_is_not_certain(text: str) -> None:
+    found = declaration_in(text)
+    assert found is not None
+    assert not found.is_certain
+
+
+@pytest.mark.parametrize("part", ["static ", "class ", "a.", "a::", "(", "_", "where is "])
+def test_long_texts_are_read_in_linear_time(part: str) -> None:
+    began = time.thread_time()
+    for _ in range(100):
+        declaration_in((part * 300)[:300])
+    assert time.thread_time() - began < 1
+
+
+@pytest.fixture
+async def indexed(tmp_path: Path) -> AsyncIterator[Indexed]:
+    root = Indexed(tmp_path)
+    for number in range(8):  # uses, with the words side by side and in the names of files
+        root.save(
+            f"session_{number}.c",
+            f"int refresh_session_{number}(struct session *session) {{\n    return schedule(session);\n}}\n",
+        )
+    root.save(
+        "core.h", "/* Everything else. */\nstruct other {\n    int x;\n};\n\nstruct session {\n    int age;\n};\n"
+    )
+    root.save("core.c", "static int __schedule(int mode)\n{\n    return mode;\n}\n")
+    root.save("limits.h", "#define MAX_AGE 5\n")
+    yield root
+    root.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("text", "path", "line"),
+    [
+        ("struct session", b"core.h", 6),
+        ("session struct", b"core.h", 6),
+        ("where is the struct session defined", b"core.h", 6),
+        ("__schedule", b"core.c", 1),
+        ("#define MAX_AGE", b"limits.h", 1),
+    ],
+)
+async def test_the_definition_comes_before_its_uses(indexed: Indexed, text: str, path: bytes, line: int) -> None:
+    answer = await Searcher({}, mask_secrets=True).search([indexed], parse(text), 10)
+    first = answer.hits[0]
+    assert (first.chunk.path, first.best_line) == (path, line)
+    assert first.parts["declared"] > 0
+
+
+@pytest.mark.anyio
+async def test_a_topic_is_no_certain_request_for_a_definition(indexed: Indexed) -> None:
+    indexed.save("call.py", "def call():\n    pass\n")
+    indexed.save("calls.md", "# A function call\n\nEach function call costs a frame; the function call stack grows.\n")
+    answer = await Searcher({}, mask_secrets=True).search([indexed], parse("function call"), 10)
+    assert {hit.chunk.path for hit in answer.hits[:2]} == {b"call.py", b"calls.md"}
+    assert all(hit.parts.get("declared", 0) < 2 for hit in answer.hits)
+
+
+@pytest.mark.anyio
+async def test_a_name_in_another_case_is_found_if_there_is_no_other(indexed: Indexed) -> None:
+    answer = await Searcher({}, mask_secrets=True).search([indexed], parse("struct SESSION"), 10)
+    assert "declared" in {part for hit in answer.hits for part in hit.parts}
+
+
+@pytest.mark.anyio
+async def test_a_name_that_very_many_files_define_is_not_looked_up(indexed: Indexed) -> None:
+    for number in range(301):
+        indexed.save(f"many/file_{number}.py", f"def run():\n    return {number}\n")
+    answer = await Searcher({}, mask_secrets=True).search([indexed], parse("def run"), 3)
+    assert len(answer.hits) == 3
+    assert all("declared" not in hit.parts for hit in answer.hits)
