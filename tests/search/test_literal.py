@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.search.literal import literal_chunks
+from codeindexd.search.literal import is_message_of_code, literal_chunks
 from search.indexed_root import Indexed
 
 KEY = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
@@ -88,3 +88,20 @@ def test_a_masked_secret_is_not_found(root: Indexed) -> None:
     root.save("key.py", f'KEY = "{KEY}"\n')
     assert found(root, KEY + '"') == set()
     assert found(root, 'KEY = "') == {b"key.py"}
+
+
+@pytest.mark.parametrize(
+    ("text", "is_message"),
+    [
+        ('the endpoint function "users" is overwritten here', True),
+        ('endpoint function "users" was overwritten here', False),
+        ('how "users" failed, giving up', True),
+        ('an endpoint "users"', False),
+        ('this include "x" is nowhere here', False),
+    ],
+)
+def test_a_message_with_quoted_values_is_known_by_its_fixed_parts(root: Indexed, text: str, is_message: bool) -> None:
+    root.save("comment.py", "# this include is nowhere here\n")
+    with root.pin_snapshot() as snapshot:
+        assert snapshot is not None
+        assert is_message_of_code(root, snapshot, text) is is_message

@@ -349,3 +349,23 @@ async def test_a_compound_name_is_found_in_a_test_before_what_lacks_it(indexed: 
     answer = await searcher().search([indexed], parse("freshword8x30767"), 10)
     assert answer.hits[0].chunk.path == b"tests/test_copy.py"
     assert answer.hits[0].parts["whole_name"] > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ('relation "users" does not exist', b"errors.c"),
+        ('Invalid option at this index "2"', b"errors.c"),
+        ('no such file "users table"', b"notes.py"),
+    ],
+)
+async def test_what_a_message_quotes_need_not_occur(indexed: Indexed, text: str, path: bytes) -> None:
+    indexed.save(
+        "errors.c",
+        'void f(char *s) {\n    fail("relation \\"%s\\" does not exist", s);\n'
+        '    fail("Invalid option at this index %s");\n}\n',
+    )
+    indexed.save("notes.py", "users = 2  # no such file: a users table\nindex = 2\n")
+    answer = await searcher().search([indexed], parse(text), 10)
+    assert answer.hits[0].chunk.path == path
+    assert bool(answer.notes) is (path == b"errors.c")

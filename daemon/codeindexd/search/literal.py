@@ -92,6 +92,24 @@ def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[
     return elsewhere
 
 
+def is_message_of_code(root: SearchableRoot, snapshot: Snapshot, text: str) -> bool:
+    """Return True if a part of ``text`` between its quoted values stands in quotes in the code, as in messages.
+
+    Parts of fewer than three words say nothing. Blocking.
+    """
+    budget = _Budget()
+    parts = [part.strip(f" {_PUNCTUATION}") for part in _HOLE.split(text)]
+    for part in sorted(filter(is_long_enough, parts), key=len, reverse=True):
+        if len(part.split()) < _MIN_RUN_WORDS or len(part) < _MIN_RUN_CHARS or budget.is_spent():
+            break
+        ids, is_all = snapshot.lexical.files_with_tokens(tokens_of(part), _MOST_FILES)
+        files = _files_that_may_contain(snapshot, part, frozenset(ids) if is_all else None)
+        _, quoted = _chunks_with(root, snapshot, part, files, budget, is_whole=False)
+        if quoted:
+            return True
+    return False
+
+
 class _Budget:
     """The time that a search may take: CPU time, which does not depend on what else the machine does, up to a limit."""
 

@@ -13,7 +13,7 @@ import difflib
 import enum
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -27,6 +27,7 @@ from codeindexd.search.regexes import LineRegex, compile_regexes
 MAX_QUERY_BYTES: Final = 64 << 10
 _MOST_WORDS_WITH_SYNTAX: Final = 20
 _MOST_LINES_WITH_SYNTAX: Final = 2
+_LEAST_WORDS_OF_MESSAGE: Final = 2
 
 _MESSAGE: Final = re.compile(
     r"\s*[\w$.:\\]{0,200}?(?:error|exception|warning|fatal|panic)(?:\[\w{1,20}\])?:\s", re.IGNORECASE
@@ -90,7 +91,8 @@ class ParsedQuery(Struct, frozen=True):
     one of its lines. Chunks in ``languages_left_out``, chunks that are or define nothing but ``kinds_left_out``, and
     chunks that define one of ``symbols_left_out`` are not hits, nor are chunks with a line that contains one of
     ``phrases_left_out`` letter by letter or matches one of ``regexes_left_out``. A query of filters alone lists the
-    chunks that pass. ``notes`` say which part of the query was not used.
+    chunks that pass. ``notes`` say which part of the query was not used. ``message`` is the query as it was typed, if
+    that may be a message with quoted values, such as ``no column "age" in this table``; "" if not.
     """
 
     text: str = ""
@@ -108,6 +110,12 @@ class ParsedQuery(Struct, frozen=True):
     phrases_left_out: tuple[str, ...] = ()
     regexes_left_out: tuple[LineRegex, ...] = ()
     notes: tuple[str, ...] = ()
+    message: str = ""
+
+    def as_message(self) -> ParsedQuery:
+        """Return the query as the text of ``message``, whose quotations need not occur."""
+        note = "the code has this message, so what it quotes need not occur"
+        return replace(self, text=self.message, phrases=(), literals=(), notes=(*self.notes, note), message="")
 
     def below(self, root: str) -> ParsedQuery:
         """Return the query for one root: absolute path filters become relative to it."""
@@ -155,6 +163,7 @@ def parse(text: str, *, language: str = "", paths: Sequence[str] = (), kind: str
         phrases_left_out=tuple(values[_Role.NOT_PHRASE]),
         regexes_left_out=compile_regexes(values[_Role.NOT_REGEX]),
         notes=notes,
+        message=text if _may_be_message(values) else "",
     )
     if not any((parsed.text, parsed.language, parsed.include, parsed.kinds, parsed.symbol)) and not any(
         (parsed.phrases, parsed.literals, parsed.regexes)
@@ -220,6 +229,12 @@ def _is_pasted(text: str) -> bool:
     if _MESSAGE.match(text):
         return True
     return lines > _MOST_LINES_WITH_SYNTAX or len(text.split()) > _MOST_WORDS_WITH_SYNTAX
+
+
+def _may_be_message(values: Mapping[_Role, Sequence[str]]) -> bool:
+    """Return True for at least two words and quotations, and nothing else."""
+    roles = {role for role, found in values.items() if found}
+    return roles == {_Role.WORD, _Role.PHRASE} and len(values[_Role.WORD]) >= _LEAST_WORDS_OF_MESSAGE
 
 
 def _is_literal(phrase: str) -> bool:

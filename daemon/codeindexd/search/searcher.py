@@ -25,6 +25,7 @@ from codeindexd.search.grep import GrepRequest, GrepResult, grep_root
 from codeindexd.search.grep_stream import GrepStream
 from codeindexd.search.hits import Hit, HitRequest, first_hits, fold_hits
 from codeindexd.search.levels import Group, Level, grouped, hits_for
+from codeindexd.search.literal import is_message_of_code
 from codeindexd.search.nothing_found import (
     RootNote,
     asks_for_text,
@@ -135,6 +136,8 @@ class Searcher:
                     # With more parts, a word that does not occur in this one may occur in the next.
                     if len(parts) == 1 and _words_to_correct(parsed):
                         parsed = await anyio.to_thread.run_sync(_with_corrections, part.pinned, parsed)
+                    if parsed.message:
+                        parsed = await anyio.to_thread.run_sync(_as_message_of_code, part.pinned, parsed)
                     query, notes = await self._prepare(roots, parsed)
                 retrieve_from = partial(_matching_chunks, query=query, limit=limit, notes=notes)
                 request = _request(query, limit)
@@ -337,6 +340,12 @@ class Searcher:
 
 def _matching_chunks(pinned: PinnedRoot, *, query: PreparedQuery, limit: int, notes: list[str]) -> list[Ranked]:
     return retrieve.matching_chunks(pinned.root, pinned.snapshot, query, limit, notes)
+
+
+def _as_message_of_code(pinned: Sequence[PinnedRoot], parsed: ParsedQuery) -> ParsedQuery:
+    """Return ``parsed`` as a message with values if the code of a root has it, else unchanged. Blocking."""
+    is_message = any(is_message_of_code(one.root, one.snapshot, parsed.message) for one in pinned)
+    return parsed.as_message() if is_message else parsed
 
 
 def _request(query: PreparedQuery, limit: int) -> HitRequest:
