@@ -49,7 +49,10 @@ from search.indexed_root import Indexed
         ("where is a session refreshed", "", ""),
         ("where is the session", "", ""),
         ("refresh", "", ""),
-        ("refresh_all", "", ""),
+        ("refresh_all", "refresh_all", "function"),
+        ("refreshAll", "refreshAll", "function"),
+        ("Session::refresh", "Session.refresh", "method"),
+        ("session->refresh", "session.refresh", "method"),
         ("class Session\nclass Token", "", ""),
     ],
 )
@@ -111,6 +114,28 @@ async def test_the_definition_comes_before_its_uses(indexed: Indexed, text: str,
     first = answer.hits[0]
     assert (first.chunk.path, first.best_line) == (path, line)
     assert first.parts["declared"] > 0
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("text", "path", "line"),
+    [
+        ("net.socket.create_connection", b"net/socket.py", 3),
+        ("socket.create_connection", b"net/socket.py", 3),
+        ("net::Kind::CLOSED", b"net/__init__.py", 2),
+        ("Kind.CLOSED", b"net/__init__.py", 2),
+        ("net.Kind", b"net/__init__.py", 1),
+        ("DEFAULT_SIZE", b"net/socket.py", 1),
+        ("Socket.create_connection", b"net/socket.py", 3),
+    ],
+)
+async def test_a_name_may_begin_with_its_module(indexed: Indexed, text: str, path: bytes, line: int) -> None:
+    indexed.save("net/__init__.py", "class Kind(Enum):\n    CLOSED = 1\n")
+    indexed.save("net/socket.py", "DEFAULT_SIZE = 10\n\ndef create_connection():\n    return DEFAULT_SIZE\n")
+    indexed.save("web/socket.py", "def create_socket_connection(socket):\n    return socket.create_connection()\n" * 3)
+    indexed.save("users.py", "socket.create_connection(net.Kind.CLOSED, DEFAULT_SIZE)\n" * 5)
+    answer = await Searcher({}, mask_secrets=True).search([indexed], parse(text), 10)
+    assert (answer.hits[0].chunk.path, answer.hits[0].best_line) == (path, line)
 
 
 @pytest.mark.anyio

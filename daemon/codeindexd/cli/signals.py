@@ -13,7 +13,6 @@ _MEANINGS: Final = {
     "mention": "uses a name in the question",
     "company": "other chunks of the file are good matches too",
     "place": "the query names this place",
-    "qualified": "defines the qualified name that is the query",
     "declared": "defines what the query asks for",
     "literal": "contains the text letter by letter",
     "whole_name": "has the name that is the question",

@@ -7,16 +7,18 @@ name, whatever else the code says about the words.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from msgspec import Struct
 
 from codeindexd.analysis.chunking.samples import DOCUMENTS
+from codeindexd.search.file_roles import is_test
 from codeindexd.storage.catalog import CatalogSnapshot
-from codeindexd.types import StoredChunk
+from codeindexd.types import StoredChunk, StoredDefinition
 
 _MOST_CHARS: Final = 300
+_MOST_FILES_BY_PATH: Final = 3_000
 _MOST_FILES: Final = 300  # that define a name; reading more outlines takes long, and the name says little
 _MOST_DEFINITIONS: Final = 50
 _TYPES: Final = frozenset(
@@ -25,6 +27,7 @@ _TYPES: Final = frozenset(
 _MODULES: Final = frozenset({"class", "extension", "module", "namespace", "object", "package"})
 _FUNCTIONS: Final = frozenset({"constructor", "function", "macro", "method", "property"})
 _VALUES: Final = frozenset({"constant", "enum_member", "field", "function", "macro", "property", "variable"}) | _TYPES
+_DETAILS: Final = frozenset({"constant", "enum_member", "field", "key", "property", "variable"})
 _KINDS: Final = {
     **dict.fromkeys(("class", "enum", "interface", "object", "record", "struct", "trait", "type", "union"), _TYPES),
     **dict.fromkeys(("actor", "data", "extension", "newtype", "protocol", "typealias", "typedef"), _TYPES),
@@ -45,7 +48,7 @@ _MODIFIER: Final = (
     r"|internal|lazy|local|open|override|partial|private|protected|public|pub(?:\([^()]*\))?|readonly|sealed|static"
     r"|suspend|typedef|unsafe|value|virtual|data)"
 )
-_NAME: Final = r"[A-Za-z_$][\w$]*[?!]?(?:(?:\.|::|:|\\|#)[A-Za-z_$][\w$]*[?!]?)*"
+_NAME: Final = r"[A-Za-z_$][\w$]*[?!]?(?:(?:\.|::|->|:|\\|#)[A-Za-z_$][\w$]*[?!]?)*"
 _HEAD: Final = re.compile(
     rf"(?:{_MODIFIER}\s+)*(?P<keyword>{'|'.join(map(re.escape, sorted(_KINDS)))})\s+(?:\([^()]*\)\s*)?(?P<name>{_NAME})"
     r"\s*(?:[(<\[{:=;,|].*|(?:extends|implements|deriving)\b.*|(?:struct|interface|do)\s*\{?)?"
@@ -62,8 +65,8 @@ _WHERE: Final = re.compile(
 )
 _WORD: Final = re.compile("[a-z]+")
 _TOPIC: Final = re.compile("[a-z]+|[A-Z]+")  # ``JSON object`` need not be a class
-_WITH_UNDERSCORES: Final = re.compile(r"_+[A-Za-z]\w*|[A-Za-z]\w*_")
-_SEPARATOR: Final = re.compile(r"::|[:\\#]")
+_COMPOUND: Final = re.compile(rf"_+[A-Za-z]\w*|[A-Za-z]\w*_\w*|[A-Za-z]\w*[a-z][A-Z]\w*|(?=.*(?:[.:\\#]|->)){_NAME}")
+_SEPARATOR: Final = re.compile(r"::|->|[:\\#]")
 
 
 class Declaration(Struct, frozen=True):
@@ -83,8 +86,8 @@ def declaration_in(text: str) -> Declaration | None:
     text = text.strip()
     if len(text) > _MOST_CHARS or "\n" in text:
         return None
-    if _WITH_UNDERSCORES.fullmatch(text):
-        return Declaration(text, frozenset(), is_certain=True)
+    if _COMPOUND.fullmatch(text):
+        return Declaration(_SEPARATOR.sub(".", text), frozenset(), is_certain=True)
     may_be_topic = _WORD
     if found := _HEAD.fullmatch(text):
         keyword, name = found["keyword"], found["name"]
@@ -101,18 +104,59 @@ def declaration_in(text: str) -> Declaration | None:
 def chunks_declaring(catalog: CatalogSnapshot, declaration: Declaration) -> Iterator[tuple[StoredChunk, int, bool]]:
     """Yield the chunk and the line of each definition that ``declaration`` asks for, and whether it certainly does.
 
-    Nothing for a name that more than 300 files define. Definitions in documents and names in another case count only if
-    there are no others; another case is not certain.
+    The first parts of a name may be those of a module (``os.path.join``), that is of the path of the file. Nothing for
+    a name that very many files define. Names in another case count only if there are no others, and are not certain.
     """
     last = declaration.name.rpartition(".")[2]
-    if len(catalog.files_defining([last])) > _MOST_FILES:
-        return
-    found = catalog.definitions_named(
-        declaration.name,
-        limit=_MOST_DEFINITIONS,
-        accepts=lambda one: not declaration.kinds or one.kind in declaration.kinds,
-    )
+    found = _definitions(catalog, declaration)
     in_this_case = [one for one in found if one.definition.name == last]
-    in_code = [one for one in in_this_case or found if one.chunk.language not in DOCUMENTS]
-    for one in in_code or in_this_case or found:
+    for one in in_this_case or found:
         yield one.chunk, one.definition.line, declaration.is_certain and bool(in_this_case)
+
+
+def _definitions(catalog: CatalogSnapshot, declaration: Declaration) -> list[StoredDefinition]:
+    parts = declaration.name.split(".")
+    files = catalog.files_defining([declaration.name, parts[-1]])
+    within = files & catalog.files_defining([parts[-2]]) if len(parts) > 1 and len(files) > _MOST_FILES else files
+    if found := _defining(catalog, declaration.name, within, declaration.kinds):
+        return found
+    if len(parts) == 1 or len(files) > _MOST_FILES_BY_PATH:
+        return []
+    paths = {file_id: file.entry.path for file_id, file in catalog.files_by_id(files).items()}
+    for number in range(1, len(parts)):
+        within = {file_id for file_id, path in paths.items() if _is_in_module(path, parts[:number])}
+        if found := _defining(catalog, ".".join(parts[number:]), within, declaration.kinds):
+            return found
+    return []
+
+
+def _defining(
+    catalog: CatalogSnapshot, name: str, files: Collection[int], kinds: Collection[str]
+) -> list[StoredDefinition]:
+    """Return at most 50 definitions of ``name`` in ``files``, of ``kinds`` if there are any; none in too many files.
+
+    Those in documents and tests, and for any kind those of values, only if there are no others.
+    """
+    if not 0 < len(files) <= _MOST_FILES:
+        return []
+    found = catalog.definitions_named(
+        name, limit=_MOST_DEFINITIONS, files=files, accepts=lambda one: not kinds or one.kind in kinds
+    )
+    for is_better in (_is_in_code, _is_in_source, lambda one: bool(kinds) or one.definition.kind not in _DETAILS):
+        found = list(filter(is_better, found)) or found
+    return found
+
+
+def _is_in_code(one: StoredDefinition) -> bool:
+    return one.chunk.language not in DOCUMENTS
+
+
+def _is_in_source(one: StoredDefinition) -> bool:
+    return not is_test(one.chunk.path)
+
+
+def _is_in_module(path: bytes, module: Sequence[str]) -> bool:
+    """Return True if parts of a path, the last one without its extension, are those of ``module``, ignoring case."""
+    *directories, name = path.decode("utf-8", "replace").lower().split("/")
+    parts, wanted = [*directories, name.partition(".")[0]], [part.lower() for part in module]
+    return any(parts[at : at + len(wanted)] == wanted for at in range(len(parts) - len(wanted) + 1))

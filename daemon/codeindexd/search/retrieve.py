@@ -36,7 +36,6 @@ _DEPTH = 150  # candidates from each retriever
 _DEPTH_FACTORS = (1, 4, 16)  # deeper only where most candidates are copies of each other
 _MAX_PATH_MATCHES = 5
 _PATHS_LOOKED_AT = 30  # many score the same as the last one, and which of them are chosen must not vary
-_MAX_QUALIFIED = 50
 _SHORTLIST_PERCENT = 80  # of the depth; ranking all that both retrievers find takes longer than finding them
 _MIN_PART = 4  # letters of a part of an identifier
 _LEAST_NAME = 0.5  # the lowest closeness of a document's name
@@ -198,9 +197,6 @@ def _chunks_asked_for(
     for number, chunk_id in enumerate(lines):
         found[chunk_id]["place"] = weights.place - min(number, 99) / 10
     is_identifier = _IDENTIFIER.fullmatch(text) is not None
-    if query.is_qualified_name and not is_identifier:
-        for chunk, _ in snapshot.catalog.symbols(query.qualified_names[0], limit=_MAX_QUALIFIED):
-            found[chunk.chunk_id]["qualified"] = weights.qualified
     if (declaration := declaration_in(text)) is not None:
         for chunk, line, is_certain in chunks_declaring(snapshot.catalog, declaration):
             found[chunk.chunk_id]["declared"] = weights.declared if is_certain else weights.exact
