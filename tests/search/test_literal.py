@@ -51,6 +51,14 @@ def test_the_longest_fixed_part_of_a_message_is_found(root: Indexed, text: str, 
     assert found(root, text) == paths
 
 
+def test_all_of_a_text_may_be_inside_words_if_it_is_nowhere_else(root: Indexed) -> None:
+    root.save("longer.c", "DEFINE3(readv, x)\n")
+    assert found(root, "DEFINE3(read") == {b"longer.c"}
+    assert found(root, "define3(read") == {b"longer.c"}
+    root.save("whole.c", "DEFINE3(read, x)\n")
+    assert found(root, "DEFINE3(read") == {b"whole.c"}
+
+
 def test_a_part_of_a_message_is_whole_words(root: Indexed) -> None:
     root.save("part.py", 'TEXT = "unlock slow paths are taken"\n')
     root.save("whole.py", 'TEXT = "take the lock slow path, and wait"\n')

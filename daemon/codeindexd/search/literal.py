@@ -62,8 +62,8 @@ def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[
 
     Parts are tried from the longest to the shortest, until one is in code that is not a test. Shorter parts are
     tried, too, after one that is only in tests, which quote messages with their values, or nowhere behind a quotation
-    mark, as in documents. All chunks found on the way are returned. All of ``text`` may begin and end inside a word of
-    the code, parts of it may not.
+    mark, as in documents. All chunks found on the way are returned. If no code has all of ``text`` as whole words, it
+    may begin and end inside a word; parts of it may not.
 
     This is a best effort within a tenth of a second, over the contents that the text index knows: use it to rank an
     answer, not to complete one. Text inside a masked secret does not count. Blocking.
@@ -171,11 +171,12 @@ def _chunks_with(
 ) -> tuple[dict[int, int], set[int]]:
     """Return the chunks with ``part``, by id with its first line, and those where it follows a quotation mark.
 
-    With ``is_whole``, ``part`` may begin and end inside a word, and if no chunk has it in this case, its case is
-    ignored.
+    With ``is_whole``, ``part`` may begin and end inside a word if it does so in every chunk, and if no chunk has it in
+    this case, its case is ignored.
     """
     found: dict[int, int] = {}
     quoted: set[int] = set()
+    inside_words: dict[int, int] = {}
     in_other_case: dict[int, int] = {}
     matcher = LineMatcher(part, fixed=True, ignore_case=is_whole)
     needle = part.encode("utf-8", "surrogatepass")
@@ -194,12 +195,14 @@ def _chunks_with(
             if not found and len(in_other_case) <= _MOST_CHUNKS:
                 in_other_case.update(chunks_on_lines(snapshot, file, text, lines))
             lines = [line for line in lines if needle in shown[line.line_start : line.line_end]]
-        else:
-            lines = [line for line in lines if _has_whole_words(matcher, shown, line)]
+            if not found and len(inside_words) <= _MOST_CHUNKS:
+                inside_words.update(chunks_on_lines(snapshot, file, text, lines))
+        lines = [line for line in lines if _has_whole_words(matcher, shown, line)]
+        if not is_whole:
             in_quotes = [line for line in lines if _QUOTE.search(shown, line.line_start, line.start)]
             quoted.update(chunks_on_lines(snapshot, file, text, in_quotes))
         found.update(chunks_on_lines(snapshot, file, text, lines))
-    return found or in_other_case, quoted
+    return found or inside_words or in_other_case, quoted
 
 
 def _has_whole_words(matcher: LineMatcher, text: bytes, line: LineMatch) -> bool:
