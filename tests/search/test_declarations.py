@@ -127,6 +127,7 @@ async def test_the_definition_comes_before_its_uses(indexed: Indexed, text: str,
         ("net.Kind", b"net/__init__.py", 1),
         ("DEFAULT_SIZE", b"net/socket.py", 1),
         ("Socket.create_connection", b"net/socket.py", 3),
+        ("some.pool.create_connection", b"net/socket.py", 3),
     ],
 )
 async def test_a_name_may_begin_with_its_module(indexed: Indexed, text: str, path: bytes, line: int) -> None:
@@ -136,6 +137,18 @@ async def test_a_name_may_begin_with_its_module(indexed: Indexed, text: str, pat
     indexed.save("users.py", "socket.create_connection(net.Kind.CLOSED, DEFAULT_SIZE)\n" * 5)
     answer = await Searcher({}, mask_secrets=True).search([indexed], parse(text), 10)
     assert (answer.hits[0].chunk.path, answer.hits[0].best_line) == (path, line)
+
+
+@pytest.mark.anyio
+async def test_a_member_of_something_unknown_is_looked_up_if_few_define_it(indexed: Indexed) -> None:
+    for number in range(5):
+        indexed.save(f"defining_{number}.py", f"def fetch():\n    return {number}\n")
+    answer = await Searcher({}, mask_secrets=True).search([indexed], parse("client.fetch"), 10)
+    assert all("declared" in hit.parts for hit in answer.hits[:5])
+    indexed.save("defining_too.py", "def fetch():\n    pass\n")
+    answer = await Searcher({}, mask_secrets=True).search([indexed], parse("client.fetch"), 10)
+    assert answer.hits
+    assert all("declared" not in hit.parts for hit in answer.hits)
 
 
 @pytest.mark.anyio

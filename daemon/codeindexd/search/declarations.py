@@ -21,6 +21,7 @@ _MOST_CHARS: Final = 300
 _MOST_FILES_BY_PATH: Final = 3_000
 _MOST_FILES: Final = 300  # that define a name; reading more outlines takes long, and the name says little
 _MOST_DEFINITIONS: Final = 50
+_MOST_OF_VARIABLE: Final = 5  # definitions of a member of something unknown
 _TYPES: Final = frozenset(
     {"alias", "class", "enum", "extension", "impl", "interface", "object", "struct", "trait", "type", "union"}
 )
@@ -104,8 +105,9 @@ def declaration_in(text: str) -> Declaration | None:
 def chunks_declaring(catalog: CatalogSnapshot, declaration: Declaration) -> Iterator[tuple[StoredChunk, int, bool]]:
     """Yield the chunk and the line of each definition that ``declaration`` asks for, and whether it certainly does.
 
-    The first parts of a name may be those of a module (``os.path.join``), that is of the path of the file. Nothing for
-    a name that very many files define. Names in another case count only if there are no others, and are not certain.
+    The first parts of a name may be those of a module (``os.path.join``), that is of the path of the file, or a
+    variable (``app.use``) if the last part is defined in few places. Nothing for a name that very many files define.
+    Names in another case count only if there are no others, and are not certain.
     """
     last = declaration.name.rpartition(".")[2]
     found = _definitions(catalog, declaration)
@@ -127,7 +129,8 @@ def _definitions(catalog: CatalogSnapshot, declaration: Declaration) -> list[Sto
         within = {file_id for file_id, path in paths.items() if _is_in_module(path, parts[:number])}
         if found := _defining(catalog, ".".join(parts[number:]), within, declaration.kinds):
             return found
-    return []
+    found = _defining(catalog, parts[-1], files, declaration.kinds)
+    return found if len(found) <= _MOST_OF_VARIABLE else []
 
 
 def _defining(
