@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Collection, Iterable, Sequence
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from codeindexd.analysis.history.record import Change, ChangeKind, Commit, Perso
 from codeindexd.errors import StoreDamagedError
 from codeindexd.storage.dense.arithmetic import Int8Rows, Single
 from codeindexd.storage.history import dictionary
-from codeindexd.storage.history.codec import Numbers, unpack_changes, unpack_message
+from codeindexd.storage.history.codec import Numbers, PackedChange, unpack_changes, unpack_message
 from codeindexd.storage.history.members import Members, Places
 from codeindexd.storage.history.vectors import similarities
 from codeindexd.storage.history.view import View
@@ -92,6 +93,13 @@ class DefinitionChange(Struct, frozen=True):
 
     number: int
     name: str
+
+
+class Touched(Struct, frozen=True):
+    """Paths that a commit changed, and the qualified names of definitions that it touched."""
+
+    paths: tuple[bytes, ...]
+    definitions: tuple[str, ...]
 
 
 class PresentNames(Struct, frozen=True):
@@ -302,19 +310,39 @@ class HistorySnapshot:
 
     def paths_of(self, numbers: Sequence[int]) -> dict[int, tuple[bytes, ...]]:
         """Return the paths that commits changed, by number, without the former names of renames."""
-        rows = self._reader.rows_in(
-            lambda marks: f"SELECT number, changes FROM commits WHERE number IN ({marks})",  # noqa: S608
-            list(numbers),
-        )
-        try:
-            packed = {number: unpack_changes(changes) for number, changes in rows}
-        except IndexError as error:
-            raise StoreDamagedError(f"{self._reader.path} has a commit that cannot be read") from error
+        packed = self._changes(numbers)
         paths = self._paths({change.path for changes in packed.values() for change in changes})
         return {
             number: tuple(paths[change.path] for change in changes if change.path in paths)
             for number, changes in packed.items()
         }
+
+    def touched(self, numbers: Sequence[int], most: int) -> dict[int, Touched]:
+        """Return the first ``most`` paths and definitions that each commit changed, by number."""
+        packed = {number: changes[:most] for number, changes in self._changes(numbers).items()}
+        ids = {
+            number: tuple(islice(chain.from_iterable(change.names for change in changes), most))
+            for number, changes in packed.items()
+        }
+        paths = self._paths({change.path for changes in packed.values() for change in changes})
+        names = self._names(set(chain.from_iterable(ids.values())))
+        return {
+            number: Touched(
+                tuple(paths[change.path] for change in changes if change.path in paths),
+                tuple(names[one] for one in ids[number] if one in names),
+            )
+            for number, changes in packed.items()
+        }
+
+    def _changes(self, numbers: Sequence[int]) -> dict[int, list[PackedChange]]:
+        rows = self._reader.rows_in(
+            lambda marks: f"SELECT number, changes FROM commits WHERE number IN ({marks})",  # noqa: S608
+            list(numbers),
+        )
+        try:
+            return {number: unpack_changes(changes) for number, changes in rows}
+        except IndexError as error:
+            raise StoreDamagedError(f"{self._reader.path} has a commit that cannot be read") from error
 
     def _paths(self, numbers: Collection[int]) -> dict[int, bytes]:
         return dict(
