@@ -219,6 +219,46 @@ def test_words_of_the_diff_count(ask: Ask, tmp_path: Path, searcher: CommitSearc
     store.close()
 
 
+def test_commits_of_tests_and_documents_come_after_those_of_code_unless_they_are_asked_for(
+    tmp_path: Path, searcher: CommitSearcher
+) -> None:
+    repo = GitRepositoryForTests(tmp_path / "beside")
+    repo.commit("Draw charts", {"chart.py": "x = 1\n"})
+    repo.commit("Round prices in shop", {"shop/prices.py": "x = 1\n", "tests/test_prices.py": "x = 1\n"})
+    repo.commit("Round prices in docs", {"docs/prices.md": "1\n"})
+    repo.commit("Round prices in tests", {"tests/test_prices.py": "x = 2\n"})
+    store = HistoryStore.open_or_rebuild(tmp_path / "beside-store", fingerprint="f", dimensions=256)
+    ask = Ask(searcher, read_into(store, repo))
+    assert ask("round prices")[0] == "Round prices in shop"
+    assert ask("when were rounded prices tested")[0] == "Round prices in tests"
+    assert ask("round prices in docs")[0] == "Round prices in docs"
+    store.close()
+
+
+def test_names_of_touched_definitions_say_what_a_commit_does(tmp_path: Path, searcher: CommitSearcher) -> None:
+    repo = GitRepositoryForTests(tmp_path / "named")
+    test = "def test_null_bytes_in_uploaded_names():\n    assert True\n"
+    repo.commit("Crash on bad input", {"a.py": "x = 1\n", "tests/test_a.py": test})
+    for number in range(3):
+        repo.commit(f"Crash of uploaded names {number}", {"b.py": f"x = {number}\n"})
+    store = HistoryStore.open_or_rebuild(tmp_path / "named-store", fingerprint="f", dimensions=256)
+    assert Ask(searcher, read_into(store, repo))("crash with null bytes in uploaded names")[0] == "Crash on bad input"
+    store.close()
+
+
+def test_what_a_commit_changes_outweighs_a_message_with_fewer_of_the_words(
+    tmp_path: Path, searcher: CommitSearcher
+) -> None:
+    repo = GitRepositoryForTests(tmp_path / "changed")
+    repo.commit("Draw charts", {"chart.py": "x = 1\n"})
+    note = "The zebra option of the server closes idle sockets.\n"
+    repo.commit("Tidy", {"CHANGES.rst": note, "zebra.py": "x = 1\n"})
+    repo.commit("Sockets", {"a.py": "x = 1\n"})
+    store = HistoryStore.open_or_rebuild(tmp_path / "changed-store", fingerprint="f", dimensions=256)
+    assert Ask(searcher, read_into(store, repo))("zebra server sockets idle")[0] == "Tidy"
+    store.close()
+
+
 def test_a_root_below_the_top_sees_its_own_commits(
     searcher: CommitSearcher, repo: GitRepositoryForTests, tmp_path: Path
 ) -> None:

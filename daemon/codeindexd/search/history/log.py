@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from functools import partial
 from typing import Final
 
@@ -13,10 +13,12 @@ import numpy as np
 from msgspec import Struct, field
 from numpy.typing import NDArray
 
+from codeindexd.analysis.chunking.languages import detect
 from codeindexd.analysis.history.record import Change, Commit
 from codeindexd.analysis.tokens import Tokenizer, path_words
 from codeindexd.search.best_line import STOP_STEMS
 from codeindexd.search.file_names import Embed
+from codeindexd.search.file_roles import FileRole, role_of
 from codeindexd.search.history.query import CommitQuery
 from codeindexd.search.prepared_query import stems_of
 from codeindexd.search.ranking import normalise
@@ -30,20 +32,31 @@ from codeindexd.storage.lexical import LexicalQuery
 Numbers = NDArray[np.int64]
 
 _MOST_COMPARED_CHARS: Final = 1500  # of a message
-_LEAST_COMPARED: Final = 60  # candidates whose messages are compared
+_LEAST_COMPARED: Final = 60  # candidates whose messages and changes are compared
+_MOST_CHANGES: Final = 30  # candidates whose changes are compared
+_MOST_TOUCHED: Final = 64  # paths and definitions of a commit that are compared
 _DEPTH: Final = 300  # candidates of each retriever
 _MOST_LINES: Final = 3  # of a body that are shown
 _LEAST_ID_CHARS: Final = 7  # shorter words may be ids by chance
 _MESSAGES_AT_ONCE: Final = 4096
 _YEAR_S: Final = 365.25 * 86400
 
-# Chosen on tests/benchmarks/history_questions.jsonl. Moderate changes of any of them cost at most two of 30 questions.
-_LEXICAL, _DENSE, _SUBJECT, _MESSAGE, _NAMES, _RECENCY, _MERGE, _REPEATED = 0.6, 0.4, 0.4, 0.6, 0.2, 0.03, 0.2, 0.3
+# Chosen on the reports and drawn commits of docs/history.md. Soft matching of subjects by word vectors, bigrams, the
+# share of a subject that a question covers, and other depths earned nothing there.
+_LEXICAL, _CONTEXT, _DENSE = 0.6, 0.4, 0.4
+_SUBJECT, _MESSAGE, _DEFINITIONS = 0.4, 0.6, 0.4
+_NAMES, _RECENCY, _MERGE, _REPEATED, _BESIDE_SOURCE = 0.2, 0.03, 0.2, 0.3, 0.2
 _WORD_FIELDS: Final = ((MESSAGE_FIELD, 1.0), (CONTEXT_FIELD, 0.5))
+_CONTEXT_FIELDS: Final = ((CONTEXT_FIELD, 1.0),)
 _IDENTIFIER_FIELDS: Final = (("identifiers", 0.5),)  # their words count as well
 _ASKING: Final = "when since why start stop begin began first longer anymore any more not no get got"
 _ASKING_STEMS: Final = STOP_STEMS | frozenset(stems_of(_ASKING.split()))
 """The stems of words with which people ask about a change, and which say nothing about it."""
+_ASKING_FOR_ROLE: Final = {
+    FileRole.TEST: frozenset(stems_of(["test", "spec", "fixture"])),
+    FileRole.DOCUMENT: frozenset(stems_of(["doc", "document", "documentation", "docstring"])),
+}
+_ROLES_BESIDE_SOURCE: Final = frozenset(_ASKING_FOR_ROLE)
 _AROUND_SUBJECT: Final = re.compile(r"^(?:\[[^\]]*\]\s*)+|(?:\s*\(#\d+\)|\s*\(cherry[^)]*\)|[.\s])+$")
 _NAME: Final = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|#)[A-Za-z_$][\w$]*)*")
 
@@ -151,22 +164,7 @@ class CommitSearcher:
     ) -> list[tuple[int, float]]:
         """Return the best commits as (number, score from 0 to about 1), best first."""
         within = allowed if allowed is not None else None if snapshot.is_everything else snapshot.numbers
-        lexical = normalise(
-            dict(
-                snapshot.search(
-                    LexicalQuery(
-                        words=prepared.stems,
-                        identifiers=prepared.identifiers,
-                        chunk_ids=within,
-                        word_fields=_WORD_FIELDS,
-                        identifier_fields=_IDENTIFIER_FIELDS,
-                    ),
-                    _DEPTH,
-                )
-            ),
-            floor=0.0,
-        )
-        scores = {number: _LEXICAL * score for number, score in lexical.items()}
+        scores = _lexical_scores(snapshot, prepared, within)
         if prepared.vector is not None:
             numbers = snapshot.numbers if within is None else within
             cosines = snapshot.similarities(prepared.vector, numbers)
@@ -200,7 +198,7 @@ class CommitSearcher:
         scores: dict[int, float],
         now: float,
     ) -> None:
-        """Add what the messages and dates of the candidates say to their scores."""
+        """Add what the messages, changes and dates of the candidates say to their scores."""
         candidates = list(messages)
         wanted = set(prepared.stems)
         weights = _weights(snapshot, wanted)
@@ -215,6 +213,41 @@ class CommitSearcher:
             scores[number] += _RECENCY * 2.0 ** -(max(0.0, now - when) / (3 * _YEAR_S))
             if first.startswith(("Merge ", "Merged ")) and "\n" not in message.strip():
                 scores[number] -= _MERGE
+        roles = _ROLES_BESIDE_SOURCE - _roles_asked_for(wanted)
+        best_first = sorted(candidates, key=lambda number: -scores[number])[:_MOST_CHANGES]
+        for number, touched in snapshot.touched(best_first, _MOST_TOUCHED).items():
+            found = self._tokenizer.distinct_stems(" ".join(touched.definitions))
+            scores[number] += _DEFINITIONS * sum(weights[stem] for stem in wanted & found) / total
+            if touched.paths and all(role_of(path, detect(path)) in roles for path in touched.paths):
+                scores[number] -= _BESIDE_SOURCE
+
+
+def _lexical_scores(snapshot: HistorySnapshot, prepared: _Prepared, within: Numbers | None) -> dict[int, float]:
+    """Return the scores of commits by their terms, and again by those of what they change alone.
+
+    Each part is scaled to its own best commit, so that a long message about the words of a question does not hide a
+    commit that changes what they name.
+    """
+    scores: dict[int, float] = {}
+    for weight, fields, identifiers in (
+        (_LEXICAL, _WORD_FIELDS, prepared.identifiers),
+        (_CONTEXT, _CONTEXT_FIELDS, []),
+    ):
+        query = LexicalQuery(
+            words=prepared.stems,
+            identifiers=identifiers,
+            chunk_ids=within,
+            word_fields=fields,
+            identifier_fields=_IDENTIFIER_FIELDS,
+        )
+        for number, score in normalise(dict(snapshot.search(query, _DEPTH)), floor=0.0).items():
+            scores[number] = scores.get(number, 0.0) + weight * score
+    return scores
+
+
+def _roles_asked_for(stems: Set[str]) -> frozenset[FileRole]:
+    """Return the roles of files that a question with these stems names."""
+    return frozenset(role for role, asking in _ASKING_FOR_ROLE.items() if not asking.isdisjoint(stems))
 
 
 def _move_repeated(candidates: list[int], messages: dict[int, str], scores: dict[int, float]) -> None:
