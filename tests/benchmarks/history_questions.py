@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Ask questions about the history of real repositories, and see whether the wanted commit is among the first five.
 
-python tests/benchmarks/history_questions.py NAME=DIRECTORY... [--in-other-words] [--show]
+python tests/benchmarks/history_questions.py NAME=DIRECTORY... [--in-other-words] [--show] [--questions FILE]
 
 NAME is the repository of questions in ``history_questions.jsonl``, such as ``django/django``, and DIRECTORY a clone of
 it with its whole history. The questions were written by reading the history. They name what changed, as a developer who
 has the code in front of them would, and say in their own words what happened to it; with ``--in-other-words`` they
-avoid the name, too. Several commits are wanted where the same change was made on several branches. Ends with 1 if fewer
-than nine of ten are answered.
+avoid the name, too. Several commits are wanted where the same change was made on several branches. ``--questions`` asks
+those of another file, such as ``report_fixes.py`` prints. Ends with 1 if fewer than nine of ten are answered.
 """
 
 from __future__ import annotations
@@ -54,10 +54,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("repositories", nargs="+", metavar="NAME=DIRECTORY")
     parser.add_argument("--in-other-words", action="store_true", help="ask without the names of what changed")
+    parser.add_argument("--questions", type=Path, default=QUESTIONS, help="a file with one question a line")
     parser.add_argument("--show", action="store_true", help="show what came first where the wanted commit did not")
     args = parser.parse_args()
     directories = dict(one.split("=", 1) for one in args.repositories)
-    questions = [json.loads(line) for line in QUESTIONS.read_text().splitlines()]
+    questions = [json.loads(line) for line in args.questions.read_text().splitlines()]
     answered: Counter[str] = Counter()
     asked: Counter[str] = Counter()
     milliseconds = []
