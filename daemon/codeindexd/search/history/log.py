@@ -32,8 +32,8 @@ from codeindexd.storage.lexical import LexicalQuery
 Numbers = NDArray[np.int64]
 
 _MOST_COMPARED_CHARS: Final = 1500  # of a message
-_LEAST_COMPARED: Final = 60  # candidates whose messages and changes are compared
-_MOST_CHANGES: Final = 30  # candidates whose changes are compared
+_LEAST_COMPARED: Final = 30  # candidates whose messages are compared; more change nothing
+_MOST_CHANGES: Final = 20  # candidates whose changes are compared
 _MOST_TOUCHED: Final = 64  # paths and definitions of a commit that are compared
 _DEPTH: Final = 300  # candidates of each retriever
 _MOST_LINES: Final = 3  # of a body that are shown
