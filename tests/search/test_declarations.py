@@ -45,6 +45,11 @@ from search.indexed_root import Indexed
         ("go to the definition of Session.refresh", "Session.refresh", "method"),
         ("_refresh", "_refresh", "method"),
         ("__init__", "__init__", "method"),
+        ("session.refresh()", "session.refresh", "method"),
+        ("refresh(token, 5)", "refresh", "method"),
+        ("net.Session{", "net.Session", "struct"),
+        ("@cached_property", "cached_property", "function"),
+        ('@app.route("/")', "app.route", "method"),
         ("class that keeps a session", "", ""),
         ("where is a session refreshed", "", ""),
         ("where is the session", "", ""),
@@ -128,12 +133,17 @@ async def test_the_definition_comes_before_its_uses(indexed: Indexed, text: str,
         ("DEFAULT_SIZE", b"net/socket.py", 1),
         ("Socket.create_connection", b"net/socket.py", 3),
         ("some.pool.create_connection", b"net/socket.py", 3),
+        ("create_connection()", b"net/socket.py", 3),
+        ("web.create", b"web/tasks.py", 5),
+        ("Level::DEBUG", b"net/level.py", 4),
     ],
 )
 async def test_a_name_may_begin_with_its_module(indexed: Indexed, text: str, path: bytes, line: int) -> None:
     indexed.save("net/__init__.py", "class Kind(Enum):\n    CLOSED = 1\n")
     indexed.save("net/socket.py", "DEFAULT_SIZE = 10\n\ndef create_connection():\n    return DEFAULT_SIZE\n")
     indexed.save("web/socket.py", "def create_socket_connection(socket):\n    return socket.create_connection()\n" * 3)
+    indexed.save("web/tasks.py", "class Tasks:\n    def create(self):\n        pass\n\ndef create():\n    pass\n")
+    indexed.save("net/level.py", "class Level:\n    def debug(self):\n        pass\n    DEBUG = 1\n")
     indexed.save("users.py", "socket.create_connection(net.Kind.CLOSED, DEFAULT_SIZE)\n" * 5)
     answer = await Searcher({}, mask_secrets=True).search([indexed], parse(text), 10)
     assert (answer.hits[0].chunk.path, answer.hits[0].best_line) == (path, line)

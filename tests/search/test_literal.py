@@ -105,11 +105,15 @@ def test_a_masked_secret_is_not_found(root: Indexed) -> None:
         ('endpoint function "users" was overwritten here', False),
         ('how "users" failed, giving up', True),
         ('an endpoint "users"', False),
+        ('unknown command "x" for "y"', True),
+        ('command unknown "x" for "y"', False),
+        ('unknown command "x"', False),
         ('this include "x" is nowhere here', False),
     ],
 )
 def test_a_message_with_quoted_values_is_known_by_its_fixed_parts(root: Indexed, text: str, is_message: bool) -> None:
     root.save("comment.py", "# this include is nowhere here\n")
+    root.save("command.go", 'return fmt.Errorf("unknown command %q for %q%s", name, path, similar)\n')
     with root.pin_snapshot() as snapshot:
         assert snapshot is not None
         assert is_message_of_code(root, snapshot, text) is is_message

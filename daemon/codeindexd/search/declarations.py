@@ -67,6 +67,8 @@ _WHERE: Final = re.compile(
 _WORD: Final = re.compile("[a-z]+")
 _TOPIC: Final = re.compile("[a-z]+|[A-Z]+")  # ``JSON object`` need not be a class
 _COMPOUND: Final = re.compile(rf"_+[A-Za-z]\w*|[A-Za-z]\w*_\w*|[A-Za-z]\w*[a-z][A-Z]\w*|(?=.*(?:[.:\\#]|->)){_NAME}")
+_ARGUMENTS: Final = r"\((?:[^()]|\([^()]*\))*\)?[;:]?"
+_USE: Final = re.compile(rf"(?P<name>{_NAME})(?:{_ARGUMENTS}|\s?\{{\}}?)|@(?P<decorator>{_NAME})(?:{_ARGUMENTS})?")
 _SEPARATOR: Final = re.compile(r"::|->|[:\\#]")
 
 
@@ -87,8 +89,6 @@ def declaration_in(text: str) -> Declaration | None:
     text = text.strip()
     if len(text) > _MOST_CHARS or "\n" in text:
         return None
-    if _COMPOUND.fullmatch(text):
-        return Declaration(_SEPARATOR.sub(".", text), frozenset(), is_certain=True)
     may_be_topic = _WORD
     if found := _HEAD.fullmatch(text):
         keyword, name = found["keyword"], found["name"]
@@ -96,6 +96,10 @@ def declaration_in(text: str) -> Declaration | None:
         keyword, name, may_be_topic = found["keyword"], found["name"], _TOPIC
     elif (found := _WHERE.fullmatch(text)) and (found["end"] or not text.lower().startswith("where")):
         keyword, name = (found["keyword"] or "definition").lower(), found["name"]
+    elif found := _USE.fullmatch(text):
+        return Declaration(_SEPARATOR.sub(".", found["name"] or found["decorator"]), frozenset(), is_certain=True)
+    elif _COMPOUND.fullmatch(text):
+        return Declaration(_SEPARATOR.sub(".", text), frozenset(), is_certain=True)
     else:
         return None
     is_certain = keyword not in _NOUNS or not may_be_topic.fullmatch(name)
@@ -110,10 +114,8 @@ def chunks_declaring(catalog: CatalogSnapshot, declaration: Declaration) -> Iter
     Names in another case count only if there are no others, and are not certain.
     """
     last = declaration.name.rpartition(".")[2]
-    found = _definitions(catalog, declaration)
-    in_this_case = [one for one in found if one.definition.name == last]
-    for one in in_this_case or found:
-        yield one.chunk, one.definition.line, declaration.is_certain and bool(in_this_case)
+    for one in _definitions(catalog, declaration):
+        yield one.chunk, one.definition.line, declaration.is_certain and one.definition.name == last
 
 
 def _definitions(catalog: CatalogSnapshot, declaration: Declaration) -> list[StoredDefinition]:
@@ -127,8 +129,9 @@ def _definitions(catalog: CatalogSnapshot, declaration: Declaration) -> list[Sto
     paths = {file_id: file.entry.path for file_id, file in catalog.files_by_id(files).items()}
     for number in range(1, len(parts)):
         within = {file_id for file_id, path in paths.items() if _is_in_module(path, parts[:number])}
-        if found := _defining(catalog, ".".join(parts[number:]), within, declaration.kinds):
-            return found
+        name = ".".join(parts[number:])
+        if found := _defining(catalog, name, within, declaration.kinds):
+            return [one for one in found if one.definition.qualified == name] or found
     found = _defining(catalog, parts[-1], files, declaration.kinds)
     return found if len(found) <= _MOST_OF_VARIABLE else []
 
@@ -138,14 +141,20 @@ def _defining(
 ) -> list[StoredDefinition]:
     """Return at most 50 definitions of ``name`` in ``files``, of ``kinds`` if there are any; none in too many files.
 
-    Those in documents and tests, and for any kind those of values, only if there are no others.
+    Those in documents and tests, in another case, and for any kind those of values, only if there are no others.
     """
     if not 0 < len(files) <= _MOST_FILES:
         return []
+    last = name.rpartition(".")[2]
     found = catalog.definitions_named(
         name, limit=_MOST_DEFINITIONS, files=files, accepts=lambda one: not kinds or one.kind in kinds
     )
-    for is_better in (_is_in_code, _is_in_source, lambda one: bool(kinds) or one.definition.kind not in _DETAILS):
+    for is_better in (
+        _is_in_code,
+        _is_in_source,
+        lambda one: one.definition.name == last,
+        lambda one: bool(kinds) or one.definition.kind not in _DETAILS,
+    ):
         found = list(filter(is_better, found)) or found
     return found
 

@@ -37,6 +37,7 @@ _MIN_RUN_WORDS: Final = 3
 _MIN_RUN_WORDS_OF_EXCEPTION: Final = 2
 _MIN_RUN_WORDS_OF_PROSE: Final = 5
 _MOST_WORDS: Final = 24
+_MOST_VALUE_CHARS: Final = 60  # between two parts of a message
 _MOST_LINE_CHARS: Final = 1_000
 _MOST_LINES: Final = 3  # from each end of a pasted text
 _EXCEPTION: Final = re.compile(r"^(?:[\w$]+[.:\\/]+)*[A-Z]\w*(?:\s*\[\w+\])?:\s+")
@@ -93,20 +94,32 @@ def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[
 
 
 def is_message_of_code(root: SearchableRoot, snapshot: Snapshot, text: str) -> bool:
-    """Return True if a part of ``text`` between its quoted values stands in quotes in the code, as in messages.
+    """Return True if the words of ``text`` around its quoted values stand in quotes in the code, as in messages.
 
-    Parts of fewer than three words say nothing. Blocking.
+    All of them in their order on one line, or three side by side; fewer than three say nothing. Blocking.
     """
     budget = _Budget()
-    parts = [part.strip(f" {_PUNCTUATION}") for part in _HOLE.split(text)]
-    for part in sorted(filter(is_long_enough, parts), key=len, reverse=True):
-        if len(part.split()) < _MIN_RUN_WORDS or len(part) < _MIN_RUN_CHARS or budget.is_spent():
-            break
-        ids, is_all = snapshot.lexical.files_with_tokens(tokens_of(part), _MOST_FILES)
-        files = _files_that_may_contain(snapshot, part, frozenset(ids) if is_all else None)
-        _, quoted = _chunks_with(root, snapshot, part, files, budget, is_whole=False)
-        if quoted:
+    parts = [part for part in (part.strip(f" {_PUNCTUATION}") for part in _HOLE.split(text)) if is_long_enough(part)]
+    for some in [parts, *([part] for part in sorted(parts, key=len, reverse=True) if len(parts) > 1)]:
+        if sum(len(part.split()) for part in some) >= _MIN_RUN_WORDS and _are_quoted(root, snapshot, some, budget):
             return True
+    return False
+
+
+def _are_quoted(root: SearchableRoot, snapshot: Snapshot, parts: Sequence[str], budget: _Budget) -> bool:
+    """Return True if a line of the code has a quotation mark, then ``parts`` in their order, all as whole words."""
+    longest = max(parts, key=len)
+    ids, is_all = snapshot.lexical.files_with_tokens(tokens_of(longest), _MOST_FILES)
+    files = _files_that_may_contain(snapshot, longest, frozenset(ids) if is_all else None)
+    matcher = LineMatcher(f".{{0,{_MOST_VALUE_CHARS}}}".join(map(re.escape, parts)))
+    for file, may_be_masked in files:
+        if budget.is_spent():
+            return False
+        text = read_text(root.spec.raw, file, matcher.rules_out).text
+        shown = b"" if text is None else secrets.mask(text.utf8) if may_be_masked else text.utf8
+        for line in matcher.lines(shown):
+            if _QUOTE.search(shown, line.line_start, line.start) and _has_whole_words(matcher, shown, line):
+                return True
     return False
 
 
