@@ -47,6 +47,7 @@ _PLAIN_QUESTION: Final = re.compile(r"(?:how|what|where|which|why|when|who)(?: [
 _LOOKS_LIKE_A_MESSAGE: Final = re.compile(r"[\"'`%]|<[^>]+>|:\s|\s\d|[.!]$")
 _QUESTION: Final = re.compile(r"(?:how|what|where|which|why|when|who|find|show)\b|.*\?$", re.IGNORECASE)
 _PUNCTUATION: Final = ":;,."
+_QUOTED_VALUE: Final = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|`[^`]*`")
 _QUOTE: Final = re.compile(rb"[\"'`]")
 FilesWith = Callable[[str], Set[int] | None]
 """Returns the ids of the files that may contain a text; None if these are too many."""
@@ -93,34 +94,44 @@ def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[
     return elsewhere
 
 
-def is_message_of_code(root: SearchableRoot, snapshot: Snapshot, text: str) -> bool:
-    """Return True if the words of ``text`` around its quoted values stand in quotes in the code, as in messages.
+def message_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[int, int]:
+    """Return the chunks that have the words of ``text`` around its quoted values in quotes, as messages have.
 
-    All of them in their order on one line, or three side by side; fewer than three say nothing. Blocking.
+    By id, with the first such line. All of the words count in their order on one line, or else three side by side;
+    fewer than three say nothing. A best effort like :func:`literal_chunks`. Blocking.
     """
+    if not _QUOTED_VALUE.search(text) or _QUESTION.match(text):
+        return {}
     budget = _Budget()
     parts = [part for part in (part.strip(f" {_PUNCTUATION}") for part in _HOLE.split(text)) if is_long_enough(part)]
     for some in [parts, *([part] for part in sorted(parts, key=len, reverse=True) if len(parts) > 1)]:
-        if sum(len(part.split()) for part in some) >= _MIN_RUN_WORDS and _are_quoted(root, snapshot, some, budget):
-            return True
-    return False
+        enough = sum(len(part.split()) for part in some) >= _MIN_RUN_WORDS
+        if enough and (found := _chunks_quoting(root, snapshot, some, budget)):
+            return found
+    return {}
 
 
-def _are_quoted(root: SearchableRoot, snapshot: Snapshot, parts: Sequence[str], budget: _Budget) -> bool:
-    """Return True if a line of the code has a quotation mark, then ``parts`` in their order, all as whole words."""
+def _chunks_quoting(root: SearchableRoot, snapshot: Snapshot, parts: Sequence[str], budget: _Budget) -> dict[int, int]:
+    """Return the chunks with a line that has a quotation mark, then ``parts`` in their order, all as whole words."""
     longest = max(parts, key=len)
     ids, is_all = snapshot.lexical.files_with_tokens(tokens_of(longest), _MOST_FILES)
     files = _files_that_may_contain(snapshot, longest, frozenset(ids) if is_all else None)
     matcher = LineMatcher(f".{{0,{_MOST_VALUE_CHARS}}}".join(map(re.escape, parts)))
+    found: dict[int, int] = {}
     for file, may_be_masked in files:
-        if budget.is_spent():
-            return False
+        if budget.is_spent() or len(found) > _MOST_CHUNKS:
+            break
         text = read_text(root.spec.raw, file, matcher.rules_out).text
-        shown = b"" if text is None else secrets.mask(text.utf8) if may_be_masked else text.utf8
-        for line in matcher.lines(shown):
-            if _QUOTE.search(shown, line.line_start, line.start) and _has_whole_words(matcher, shown, line):
-                return True
-    return False
+        if text is None:
+            continue
+        shown = secrets.mask(text.utf8) if may_be_masked else text.utf8
+        quoting = (
+            line
+            for line in matcher.lines(shown)
+            if _QUOTE.search(shown, line.line_start, line.start) and _has_whole_words(matcher, shown, line)
+        )
+        found.update(chunks_on_lines(snapshot, file, text, quoting))
+    return found
 
 
 class _Budget:

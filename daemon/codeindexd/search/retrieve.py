@@ -18,7 +18,7 @@ from codeindexd.search.declarations import chunks_declaring, declaration_in
 from codeindexd.search.exact import chunks_left_out, chunks_that_match
 from codeindexd.search.file_names import closeness_of_names
 from codeindexd.search.file_roles import FileRole, older_versions, roles_asked_for, versions_in
-from codeindexd.search.literal import is_long_enough, literal_chunks
+from codeindexd.search.literal import is_long_enough, literal_chunks, message_chunks
 from codeindexd.search.names import definition_shares, definitions_of_names, uses_of_names
 from codeindexd.search.places import chunks_at, places_in
 from codeindexd.search.prepared_query import PreparedQuery, stems_of
@@ -208,7 +208,7 @@ def _chunks_asked_for(
         for chunk_id, line in literal_chunks(root, snapshot, word).items():
             found[chunk_id]["partial"] = weights.partial
             lines.setdefault(chunk_id, line)
-    literal = literal_chunks(root, snapshot, text)
+    literal = literal_chunks(root, snapshot, text) or message_chunks(root, snapshot, text)
     for chunk_id, chunk in snapshot.catalog.chunks(sorted(literal)).items():
         found[chunk_id]["literal"] = weights.literal
         if is_identifier and any(text.lower() in symbol.name.lower() for symbol in chunk.span.symbols):

@@ -25,7 +25,7 @@ from codeindexd.search.grep import GrepRequest, GrepResult, grep_root
 from codeindexd.search.grep_stream import GrepStream
 from codeindexd.search.hits import Hit, HitRequest, first_hits, fold_hits
 from codeindexd.search.levels import Group, Level, grouped, hits_for
-from codeindexd.search.literal import is_message_of_code
+from codeindexd.search.literal import message_chunks
 from codeindexd.search.nothing_found import (
     RootNote,
     asks_for_text,
@@ -344,7 +344,7 @@ def _matching_chunks(pinned: PinnedRoot, *, query: PreparedQuery, limit: int, no
 
 def _as_message_of_code(pinned: Sequence[PinnedRoot], parsed: ParsedQuery) -> ParsedQuery:
     """Return ``parsed`` as a message with values if the code of a root has it, else unchanged. Blocking."""
-    is_message = any(is_message_of_code(one.root, one.snapshot, parsed.message) for one in pinned)
+    is_message = any(message_chunks(one.root, one.snapshot, parsed.message) for one in pinned)
     return parsed.as_message() if is_message else parsed
 
 
