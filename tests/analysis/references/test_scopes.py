@@ -8,7 +8,7 @@ import pytest
 from tree_sitter import Node, Parser
 
 from codeindexd.analysis.chunking.grammars import load
-from codeindexd.analysis.references.scopes import Ranges, Scopes
+from codeindexd.analysis.references.scopes import Hidden, Scope, Scopes
 
 TEXT = b"""\
 a = 1
@@ -42,10 +42,25 @@ def test_a_variable_belongs_to_the_innermost_function(variable: str, function: s
     match = re.search(rb"\b%b\b" % variable.encode(), TEXT)
     assert match is not None
     scope = Scopes(functions(TEXT)).around(match.start())
-    assert (TEXT[scope.name : scope.name + 1].decode() if scope is not None else "") == function
+    names = {_field(node, "body").start_byte: _field(node, "name").text for node in functions(TEXT)}
+    assert (names[scope.start] if scope is not None else b"") == function.encode()
 
 
-def test_ranges_may_overlap_and_touch() -> None:
-    ranges = Ranges([(1, 3), (2, 6), (6, 7), (9, 10)])
-    assert [offset for offset in range(12) if ranges.has(offset)] == [1, 2, 3, 4, 5, 6, 9]
-    assert not Ranges([]).has(0)
+def _field(node: Node, name: str) -> Node:
+    child = node.child_by_field_name(name)
+    assert child is not None
+    return child
+
+
+def test_parameters_mean_nothing_in_default_values() -> None:
+    scopes = Scopes(functions(b"def f(a, b=a): return a"))
+    hidden = scopes.hidden([6], [], [])
+    assert hidden is not None
+    assert [offset for offset in (6, 11, 22) if hidden.has(offset)] == [6, 22]
+
+
+def test_the_innermost_of_several_scopes_decides() -> None:
+    scopes = [(Scope(1, 20), True), (Scope(3, 9), False), (Scope(4, 6), True), (Scope(9, 12), False)]
+    hidden = Hidden(scopes, [7])
+    assert [offset for offset in range(24) if hidden.has(offset)] == [1, 2, 4, 5, 7, *range(12, 20)]
+    assert not Hidden([], []).has(0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 
 import numpy as np
@@ -14,7 +13,7 @@ from tree_sitter import Language, Node, Query, QueryCursor
 from codeindexd.analysis.references.codec import NO_REFERENCES, Columns
 from codeindexd.analysis.references.imports import Import
 from codeindexd.analysis.references.rules import RULES, VARIABLE, ReferenceRules, Scope
-from codeindexd.analysis.references.scopes import Ranges, Scopes
+from codeindexd.analysis.references.scopes import Hidden, Scopes
 from codeindexd.types import ReferenceKind
 
 MAX_REFERENCES = 50_000  # of one file; only generated files have more
@@ -52,12 +51,6 @@ def references_in(
     captured = cursor.captures(root)
     collector = _Collector(text, rules, defined, defined.keys() - members)
     collector.skip(captured.get("skip", ()))
-    bound = captured.get("bound", ())
-    collector.shadow(
-        bound,
-        {text[node.start_byte : node.end_byte] for node in captured.get("global", ())},
-        captured.get("scope", ()),
-    )
     collector.add(captured.get("inherit", ()), ReferenceKind.INHERIT)
     collector.add(captured.get("call", ()), ReferenceKind.CALL)
     called, used = _by_bracket(captured.get("maybe", ()), text)
@@ -65,12 +58,14 @@ def references_in(
     collector.add(used, ReferenceKind.USE)
     collector.add(captured.get("use", ()), ReferenceKind.USE)
     collector.read_imports(captured.get("import", ()))
+    scopes, bound = Scopes(captured.get("scope", ())), captured.get("bound", ())
     local = {text[node.start_byte : node.end_byte] for node in captured.get("local", ())} - (defined.keys() - members)
     collector.add_unless(captured.get("bare", ()), ReferenceKind.CALL, local)
     if rules.scope is Scope.FILE:
-        collector.add_known(captured.get("name", ()), ReferenceKind.USE, bound)
+        collector.add_known(captured.get("name", ()), ReferenceKind.USE, bound, scopes)
     else:
         collector.add_unless(captured.get("name", ()), ReferenceKind.USE, local)
+    collector.hide(bound, captured.get("global", ()), scopes)
     collector.add_variables(captured.get("variable", ()))
     collector.add_exports()
     return collector.columns()
@@ -127,7 +122,7 @@ class _Collector:
         self._rules = rules
         self._defined = defined
         self._plain = plain
-        self._shadowed: dict[bytes, Ranges] = {}
+        self._hidden: dict[bytes, Hidden] = {}
         self._variables: set[int] = set()  # offsets
         self._taken = {offset for offsets in defined.values() for offset in offsets}
         self._special = rules.keywords | rules.importing | rules.mixing_in
@@ -143,35 +138,33 @@ class _Collector:
         """Ignore these places from now on."""
         self._taken.update([node.start_byte for node in nodes])
 
-    def shadow(self, nodes: Iterable[Node], other: Set[bytes], scopes: Iterable[Node]) -> None:
-        """Ignore the names at ``nodes``, variables, in the functions that bind them, except the names in ``other``.
+    def hide(self, variables: Iterable[Node], others: Iterable[Node], scopes: Scopes) -> None:
+        """Leave out the names of ``variables`` in the functions that bind them.
 
-        A name that the file does not define needs no care, nor one of which the function defines something itself.
+        A function in which the name at one of ``others`` stands, or that defines or imports a name itself, binds no
+        variable of this name. A name that the file neither defines nor imports needs no care.
         """
-        bound: dict[bytes, list[int]] = {}
-        for node in nodes:
-            name = self._text[node.start_byte : node.end_byte]
-            if name in self._plain and name not in other and node.start_byte not in self._taken:
-                bound.setdefault(name, []).append(node.start_byte)
+        known = self._imported.union(self._plain)
+        bound = {
+            name: offsets.difference(self._defined.get(name, ()))
+            for name, offsets in _offsets_by_name(variables, self._text).items()
+            if name in known
+        }
         if not bound:
             return
-        functions = Scopes(scopes)
+        other = _offsets_by_name(others, self._text)
+        for offset, one in self._imports:
+            for written in _bound_by(one):
+                other.setdefault(written.encode(), set()).add(offset)
         for name, offsets in bound.items():
-            defined = sorted(self._defined[name])
-            names = set(defined)
-            found = {scope for offset in offsets if (scope := functions.around(offset)) is not None}
-            hidden = sorted(
-                (scope.start, scope.end)
-                for scope in found
-                if bisect_left(defined, scope.end) - bisect_left(defined, scope.start) == (scope.name in names)
-            )
-            if hidden:
-                self._shadowed[name] = Ranges(hidden)
+            hidden = scopes.hidden(offsets, other.get(name, ()), self._defined.get(name, ()))
+            if hidden is not None:
+                self._hidden[name] = hidden
 
-    def _is_shadowed(self, offset: int, name: bytes) -> bool:
+    def _is_hidden(self, offset: int, name: bytes) -> bool:
         if offset and self._marks[self._text[offset - 1]]:
             return False  # a member
-        return self._shadowed[name].has(offset)
+        return self._hidden[name].has(offset)
 
     def add(self, nodes: Iterable[Node], kind: ReferenceKind) -> None:
         """Add names, or what their words stand for."""
@@ -188,13 +181,16 @@ class _Collector:
             else:
                 append((start, code, name))
 
-    def add_known(self, nodes: Iterable[Node], kind: ReferenceKind, bound: Iterable[Node]) -> None:
+    def add_known(self, nodes: Iterable[Node], kind: ReferenceKind, bound: Iterable[Node], scopes: Scopes) -> None:
         """Add the names that the file defines or imports.
 
-        If it imports all names of a module, that may be any name except variables, which are ``bound``.
+        If it imports all names of a module, that may be any name except variables outside functions, of those that are
+        ``bound``.
         """
         if b"*" in self._imported:
-            variables = {self._text[node.start_byte : node.end_byte] for node in bound}
+            variables = {
+                self._text[node.start_byte : node.end_byte] for node in bound if scopes.around(node.start_byte) is None
+            }
             may_import = self._rules.of_wildcards.match
             unknown = {
                 name
@@ -297,9 +293,9 @@ class _Collector:
 
     def _outside_imports(self) -> list[tuple[int, int, bytes]]:
         """Return what was found, without names inside import statements and names of variables."""
-        if self._shadowed:
-            names = self._shadowed.keys() - self._imported
-            self._found = [one for one in self._found if one[2] not in names or not self._is_shadowed(one[0], one[2])]
+        if self._hidden:
+            hidden = self._hidden
+            self._found = [one for one in self._found if one[2] not in hidden or not self._is_hidden(one[0], one[2])]
         if not self._spans or not self._found:
             return self._found
         spans = sorted(self._spans)
@@ -326,6 +322,13 @@ class _Collector:
                 for offset, qualifier in zip(offsets, found, strict=True)
             ]
         return found
+
+
+def _offsets_by_name(nodes: Iterable[Node], text: bytes) -> dict[bytes, set[int]]:
+    found: dict[bytes, set[int]] = {}
+    for node in nodes:
+        found.setdefault(text[node.start_byte : node.end_byte], set()).add(node.start_byte)
+    return found
 
 
 def _around(node: Node, kinds: Sequence[str]) -> Node | None:

@@ -80,16 +80,17 @@ _PYTHON = ReferenceRules(
       (identifier) @inherit (attribute attribute: (identifier) @inherit)
       (subscript value: [(identifier) @inherit (attribute attribute: (identifier) @inherit)])]))
     (keyword_argument name: (identifier) @skip)
-    (parameters [
-      (identifier) @bound (default_parameter name: (identifier) @bound) (typed_parameter . (identifier) @bound)
-      (typed_default_parameter name: (identifier) @bound) (list_splat_pattern (identifier) @bound)
-      (dictionary_splat_pattern (identifier) @bound)])
-    (lambda_parameters (identifier) @bound)
-    (assignment left: [(identifier) @bound (pattern_list (identifier) @bound) (tuple_pattern (identifier) @bound)])
-    (for_statement left: [(identifier) @bound (pattern_list (identifier) @bound)])
-    (as_pattern_target (identifier) @bound)
-    (global_statement (identifier) @global)
-    [(function_definition) (lambda) (class_definition)] @scope
+    [(parameters (identifier) @bound) (lambda_parameters (identifier) @bound)
+     (default_parameter name: (identifier) @bound) (typed_parameter . (identifier) @bound)
+     (typed_default_parameter name: (identifier) @bound)
+     (list_splat_pattern (identifier) @bound) (dictionary_splat_pattern (identifier) @bound)
+     (pattern_list (identifier) @bound) (tuple_pattern (identifier) @bound)
+     (assignment left: (identifier) @bound) (named_expression name: (identifier) @bound)
+     (for_statement left: (identifier) @bound) (for_in_clause left: (identifier) @bound)
+     (as_pattern_target (identifier) @bound)]
+    [(global_statement (identifier) @global) (nonlocal_statement (identifier) @global)]
+    [(function_definition) (lambda) (class_definition) (list_comprehension) (set_comprehension)
+     (dictionary_comprehension) (generator_expression)] @scope
     (decorator (attribute object: (identifier) @use))
     (class_definition body: (block (expression_statement (assignment right: [
       (identifier) @use (call arguments: (argument_list (identifier) @use))]))))
@@ -110,8 +111,10 @@ _JAVASCRIPT_QUERY: Final = """
     (member_expression property: [(property_identifier) (private_property_identifier)] @use)
     (call_expression function: (member_expression property: (private_property_identifier) @call))
     [(import_statement) (export_statement source: (string))] @import
-    (variable_declarator name: (identifier) @bound)
-    (shorthand_property_identifier_pattern) @bound
+    (variable_declarator name: [(identifier) @bound (array_pattern (identifier) @bound)])
+    (for_in_statement kind: _ left: [(identifier) @bound (array_pattern (identifier) @bound)])
+    [(shorthand_property_identifier_pattern) @bound (pair_pattern value: (identifier) @bound)]
+    (rest_pattern (identifier) @bound)
     (arrow_function parameter: (identifier) @bound)
     (catch_clause parameter: (identifier) @bound)
     [(function_declaration) (function_expression) (arrow_function) (method_definition) (generator_function)
@@ -126,7 +129,7 @@ _JAVASCRIPT = ReferenceRules(
     _JAVASCRIPT_QUERY
     + _JSX
     + "(formal_parameters [(identifier) @bound (assignment_pattern left: (identifier) @bound)"
-    + " (rest_pattern (identifier) @bound)])"
+    + " (array_pattern (identifier) @bound)])"
     + "(class_heritage [(identifier) @inherit (member_expression property: (property_identifier) @inherit)])",
     Scope.FILE,
     imports.javascript,
@@ -141,7 +144,8 @@ _TYPESCRIPT_QUERY: Final = (
     (extends_type_clause type: [(type_identifier) @inherit (generic_type name: (type_identifier) @inherit)])
     (type_identifier) @use
     (type_parameter name: (type_identifier) @skip)
-    [(required_parameter pattern: (identifier) @bound) (optional_parameter pattern: (identifier) @bound)]
+    [(required_parameter pattern: [(identifier) @bound (array_pattern (identifier) @bound)])
+     (optional_parameter pattern: (identifier) @bound)]
 """
 )
 _TYPESCRIPT = ReferenceRules(
