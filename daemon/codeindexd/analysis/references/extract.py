@@ -57,10 +57,17 @@ def references_in(
     collector.add(called, ReferenceKind.CALL)
     collector.add(used, ReferenceKind.USE)
     collector.add(captured.get("use", ()), ReferenceKind.USE)
+    types = captured.get("type", ())
+    collector.add(types, ReferenceKind.USE)
+    collector.never_hide(types)
+    collector.never_hide(captured.get("key", ()))
     collector.read_imports(captured.get("import", ()))
     scopes, bound = Scopes(captured.get("scope", ())), captured.get("bound", ())
+    bare = captured.get("bare", ())
     local = {text[node.start_byte : node.end_byte] for node in captured.get("local", ())} - (defined.keys() - members)
-    collector.add_unless(captured.get("bare", ()), ReferenceKind.CALL, local)
+    if bare:
+        local |= {text[node.start_byte : node.end_byte] for node in bound if scopes.around(node.start_byte) is None}
+    collector.add_bare(bare, local)
     if rules.scope is Scope.FILE:
         collector.add_known(captured.get("name", ()), ReferenceKind.USE, bound, scopes)
     else:
@@ -123,11 +130,14 @@ class _Collector:
         self._defined = defined
         self._plain = plain
         self._hidden: dict[bytes, Hidden] = {}
+        self._unhidden: set[int] = set()  # offsets
+        self._bare: set[int] = set()  # offsets
         self._variables: set[int] = set()  # offsets
         self._taken = {offset for offsets in defined.values() for offset in offsets}
         self._special = rules.keywords | rules.importing | rules.mixing_in
         self._marks = np.zeros(256, dtype=bool)
         self._marks[[mark[-1] for mark in rules.separators]] = True
+        self._before_member = frozenset({mark[-1] for mark in rules.separators} | set(rules.sigils))
         self._receiver = _receiver_pattern(rules.separators)
         self._imported: set[bytes] = set()
         self._spans: set[tuple[int, int]] = set()  # of import statements
@@ -142,28 +152,33 @@ class _Collector:
         """Leave out the names of ``variables`` in the functions that bind them.
 
         A function in which the name at one of ``others`` stands, or that defines or imports a name itself, binds no
-        variable of this name. A name that the file neither defines nor imports needs no care.
+        variable of this name. A name that the file neither defines, imports nor calls needs no care.
         """
-        known = self._imported.union(self._plain)
+        known = self._imported.union(self._plain, (one[2] for one in self._found if one[1] == ReferenceKind.CALL))
         bound = {
             name: offsets.difference(self._defined.get(name, ()))
-            for name, offsets in _offsets_by_name(variables, self._text).items()
-            if name in known
+            for name, offsets in _offsets_by_name(variables, self._text, known).items()
         }
         if not bound:
             return
-        other = _offsets_by_name(others, self._text)
+        other = _offsets_by_name(others, self._text, known)
         for offset, one in self._imports:
             for written in _bound_by(one):
                 other.setdefault(written.encode(), set()).add(offset)
         for name, offsets in bound.items():
-            hidden = scopes.hidden(offsets, other.get(name, ()), self._defined.get(name, ()))
+            defined = [offset for offset in self._defined.get(name, ()) if not self._is_member(offset)]
+            hidden = scopes.hidden(offsets, other.get(name, ()), defined)
             if hidden is not None:
                 self._hidden[name] = hidden
 
-    def _is_hidden(self, offset: int, name: bytes) -> bool:
-        if offset and self._marks[self._text[offset - 1]]:
-            return False  # a member
+    def _is_member(self, offset: int) -> bool:
+        return offset > 0 and self._text[offset - 1] in self._before_member
+
+    def _is_hidden(self, offset: int, kind: int, name: bytes) -> bool:
+        if offset in self._unhidden or self._is_member(offset):
+            return False
+        if kind == ReferenceKind.CALL and not self._rules.calls_variables and offset not in self._bare:
+            return False
         return self._hidden[name].has(offset)
 
     def add(self, nodes: Iterable[Node], kind: ReferenceKind) -> None:
@@ -216,6 +231,15 @@ class _Collector:
             name = text[start : node.end_byte]
             if name not in unwanted and start not in taken:
                 append((start, code, name))
+
+    def add_bare(self, nodes: Iterable[Node], excluded: Collection[bytes]) -> None:
+        """Add calls that are written as variables, except of the names in ``excluded``."""
+        self._bare.update({node.start_byte for node in nodes} - self._taken)
+        self.add_unless(nodes, ReferenceKind.CALL, excluded)
+
+    def never_hide(self, nodes: Iterable[Node]) -> None:
+        """Let no variable hide the names at these places."""
+        self._unhidden.update([node.start_byte for node in nodes])
 
     def add_variables(self, nodes: Iterable[Node]) -> None:
         """Add variables of the receiver by their names without sigils."""
@@ -295,7 +319,7 @@ class _Collector:
         """Return what was found, without names inside import statements and names of variables."""
         if self._hidden:
             hidden = self._hidden
-            self._found = [one for one in self._found if one[2] not in hidden or not self._is_hidden(one[0], one[2])]
+            self._found = [one for one in self._found if one[2] not in hidden or not self._is_hidden(*one)]
         if not self._spans or not self._found:
             return self._found
         spans = sorted(self._spans)
@@ -324,10 +348,12 @@ class _Collector:
         return found
 
 
-def _offsets_by_name(nodes: Iterable[Node], text: bytes) -> dict[bytes, set[int]]:
+def _offsets_by_name(nodes: Iterable[Node], text: bytes, wanted: Set[bytes]) -> dict[bytes, set[int]]:
     found: dict[bytes, set[int]] = {}
     for node in nodes:
-        found.setdefault(text[node.start_byte : node.end_byte], set()).add(node.start_byte)
+        start = node.start_byte
+        if (name := text[start : node.end_byte]) in wanted:
+            found.setdefault(name, set()).add(start)
     return found
 
 

@@ -3,14 +3,15 @@
 The captures of a query say what a name is:
 
 - ``@call``: the name of what is called. ``@bare``: the same, unless the file binds the name to a variable.
-- ``@use``: a type, an attribute, or another name that is always a reference. ``@maybe``: a call if ``(`` follows.
+- ``@use``: an attribute, or another name that is always a reference. ``@maybe``: a call if ``(`` follows.
+- ``@type``: a type, and ``@key``: a member that is written without its receiver; variables do not hide them.
 - ``@inherit``: a base class, an interface or a mixin.
 - ``@name``: any other name; it is kept if it may mean a definition (see :class:`Scope`).
 - ``@variable``: a variable of the receiver, such as ``@name`` of Ruby.
 - ``@bound``: a variable or parameter; within the function that binds it, the name means nothing else. ``@scope``: a
   function, or a class, whose variables are no variables of the function around it.
 - ``@global``: a name that a function does not bind, although it assigns to it.
-- ``@local``: a variable or parameter of a language in which one stands for all of this name in the file.
+- ``@local``: a variable or parameter; a plain name that the file does not define means no other file's definition then.
 - ``@skip``: no reference, such as the label of an argument.
 - ``@import``: a statement that :mod:`.imports` reads. ``@_...``: only for a condition of the query. Conditions are
   slow, so words that import or mix in by a call are in tables instead.
@@ -47,10 +48,12 @@ class ReferenceRules(Struct, frozen=True):
     """The rules of one language.
 
     - ``separators`` are between a receiver and its member.
+    - ``sigils`` are before the name of a variable of the receiver.
     - ``keywords`` look like calls, but are part of the language.
     - ``importing``: words whose call is an import. Its statement is the nearest node around it of a type in
       ``statements``.
     - ``mixing_in``: words whose arguments are base classes.
+    - ``calls_variables``: a call may be that of a variable, which hides the function of its name.
     - ``of_wildcards``: plain names that a file which imports all names of a module may have from there.
     - ``exports``: a word, and a statement that begins with it and lists names in quotes; its group is the list.
     """
@@ -59,10 +62,12 @@ class ReferenceRules(Struct, frozen=True):
     scope: Scope
     read_imports: ImportReader
     separators: tuple[bytes, ...] = (b".", b"?.")
+    sigils: bytes = b""
     keywords: frozenset[bytes] = frozenset()
     importing: frozenset[bytes] = frozenset()
     statements: tuple[str, ...] = ()
     mixing_in: frozenset[bytes] = frozenset()
+    calls_variables: bool = True
     of_wildcards: re.Pattern[bytes] = re.compile(rb"(?!)")
     exports: tuple[bytes, re.Pattern[bytes]] | None = None
 
@@ -142,7 +147,8 @@ _TYPESCRIPT_QUERY: Final = (
     (extends_clause value: [(identifier) @inherit (member_expression property: (property_identifier) @inherit)])
     (implements_clause [(type_identifier) @inherit (generic_type name: (type_identifier) @inherit)])
     (extends_type_clause type: [(type_identifier) @inherit (generic_type name: (type_identifier) @inherit)])
-    (type_identifier) @use
+    (type_identifier) @type
+    (nested_type_identifier module: (identifier) @key)
     (type_parameter name: (type_identifier) @skip)
     [(required_parameter pattern: [(identifier) @bound (array_pattern (identifier) @bound)])
      (optional_parameter pattern: (identifier) @bound)]
@@ -157,14 +163,16 @@ _GO = ReferenceRules(
     """
     (call_expression function: [(identifier) @call (selector_expression field: (field_identifier) @call)])
     (selector_expression field: (field_identifier) @use)
-    (type_identifier) @use
+    (type_identifier) @type
+    (keyed_element . (literal_element (identifier) @key))
     (field_declaration !name type: [(type_identifier) @inherit (qualified_type name: (type_identifier) @inherit)])
     (type_elem [(type_identifier) @inherit (qualified_type name: (type_identifier) @inherit)])
-    (short_var_declaration left: (expression_list (identifier) @local))
-    (range_clause left: (expression_list (identifier) @local))
-    (parameter_declaration name: (identifier) @local)
-    (var_spec name: (identifier) @local)
+    (short_var_declaration left: (expression_list (identifier) @local @bound))
+    (range_clause left: (expression_list (identifier) @local @bound))
+    (parameter_declaration name: (identifier) @local @bound)
+    (var_spec name: (identifier) @local @bound)
     (type_parameter_declaration name: (identifier) @skip)
+    [(function_declaration) (method_declaration) (func_literal)] @scope
     (import_spec) @import
     (identifier) @name
     """,
@@ -208,26 +216,28 @@ _JAVA = ReferenceRules(
       (type_identifier) @call (generic_type (type_identifier) @call)
       (scoped_type_identifier (type_identifier) @call .)])
     (method_reference (identifier) @use .)
-    (type_identifier) @use
+    (type_identifier) @type
     (field_access field: (identifier) @use)
     [(annotation name: (identifier) @use) (marker_annotation name: (identifier) @use)]
     (superclass [(type_identifier) @inherit (generic_type (type_identifier) @inherit)])
     (super_interfaces (type_list [(type_identifier) @inherit (generic_type (type_identifier) @inherit)]))
     (extends_interfaces (type_list [(type_identifier) @inherit (generic_type (type_identifier) @inherit)]))
-    (variable_declarator name: (identifier) @local)
-    (formal_parameter name: (identifier) @local)
-    (catch_formal_parameter name: (identifier) @local)
-    (enhanced_for_statement name: (identifier) @local)
-    (inferred_parameters (identifier) @local)
-    (lambda_expression parameters: (identifier) @local)
+    (variable_declarator name: (identifier) @local @bound)
+    (formal_parameter name: (identifier) @local @bound)
+    (catch_formal_parameter name: (identifier) @local @bound)
+    (enhanced_for_statement name: (identifier) @local @bound)
+    (inferred_parameters (identifier) @local @bound)
+    (lambda_expression parameters: (identifier) @local @bound)
     (type_parameter (type_identifier) @skip)
     (package_declaration (_ (identifier) @skip))
+    [(method_declaration) (constructor_declaration) (lambda_expression) (class_body)] @scope
     (import_declaration) @import
     (identifier) @name
     """,
     Scope.PACKAGE,
     imports.java,
     separators=(b".", b"::"),
+    calls_variables=False,
 )
 
 _KOTLIN = ReferenceRules(
@@ -236,14 +246,15 @@ _KOTLIN = ReferenceRules(
     (infix_expression (_) . (identifier) @call . (_))
     (navigation_expression (identifier) @use .)
     (callable_reference (identifier) @use .)
-    (user_type (identifier) @use .)
+    (user_type (identifier) @type .)
     (delegation_specifier [
       (user_type (identifier) @inherit .) (constructor_invocation (user_type (identifier) @inherit .))])
-    (variable_declaration . (identifier) @local)
-    (parameter . (identifier) @local)
-    (class_parameter (identifier) @local . (_))
+    (variable_declaration . (identifier) @local @bound)
+    (parameter . (identifier) @local @bound)
+    (class_parameter (identifier) @local @bound . (_))
     (value_argument . (identifier) @skip . (_))
     (type_parameter (identifier) @skip)
+    [(function_declaration) (secondary_constructor) (anonymous_function) (lambda_literal) (class_body)] @scope
     (import) @import
     (package_header (qualified_identifier (identifier) @skip))
     (identifier) @name
@@ -261,15 +272,16 @@ _SCALA = ReferenceRules(
     (instance_expression [(type_identifier) @call (generic_type (type_identifier) @call)])
     (infix_expression operator: (identifier) @call)
     (field_expression field: (identifier) @call)
-    (type_identifier) @use
+    (type_identifier) @type
     (extends_clause [(type_identifier) @inherit (generic_type type: (type_identifier) @inherit)])
-    (parameter name: (identifier) @local)
-    (class_parameter name: (identifier) @local)
-    (val_definition pattern: (identifier) @local)
-    (var_definition pattern: (identifier) @local)
-    (lambda_expression parameters: (identifier) @local)
-    (binding name: (identifier) @local)
+    (parameter name: (identifier) @local @bound)
+    (class_parameter name: (identifier) @local @bound)
+    (val_definition pattern: (identifier) @local @bound)
+    (var_definition pattern: (identifier) @local @bound)
+    (lambda_expression parameters: (identifier) @local @bound)
+    (binding name: (identifier) @local @bound)
     (case_clause pattern: (identifier) @local)
+    [(function_definition) (lambda_expression) (template_body)] @scope
     (import_declaration) @import
     (package_clause) @import
     (identifier) @name
@@ -305,14 +317,15 @@ _C_QUERY: Final = """
     (call_expression function: [(identifier) @call (field_expression field: (field_identifier) @call)])
     (field_expression field: (field_identifier) @use)
     (field_designator (field_identifier) @use)
-    (type_identifier) @use
+    (type_identifier) @type
     (function_declarator declarator: [(identifier) (field_identifier)] @skip)
-    (init_declarator declarator: (identifier) @local)
-    (declaration declarator: (identifier) @local)
-    (parameter_declaration declarator: (identifier) @local)
-    (pointer_declarator declarator: (identifier) @local)
-    (array_declarator declarator: (identifier) @local)
-    (preproc_params (identifier) @local)
+    (init_declarator declarator: (identifier) @local @bound)
+    (declaration declarator: (identifier) @local @bound)
+    (parameter_declaration declarator: (identifier) @local @bound)
+    (pointer_declarator declarator: (identifier) @local @bound)
+    (array_declarator declarator: (identifier) @local @bound)
+    (preproc_params (identifier) @local @bound)
+    (function_definition) @scope
     (preproc_include) @import
     (identifier) @name
 """
@@ -327,15 +340,16 @@ _CPP = ReferenceRules(
     (new_expression type: [
       (type_identifier) @call (template_type name: (type_identifier) @call)
       (qualified_identifier name: (type_identifier) @call)])
-    (field_initializer . (field_identifier) @maybe)
+    (field_initializer . (field_identifier) @maybe @key)
     (base_class_clause [
       (type_identifier) @inherit (template_type name: (type_identifier) @inherit)
       (qualified_identifier name: [(type_identifier) @inherit (template_type name: (type_identifier) @inherit)])])
-    (reference_declarator (identifier) @local)
-    (optional_parameter_declaration declarator: (identifier) @local)
-    (for_range_loop declarator: (identifier) @local)
+    (reference_declarator (identifier) @local @bound)
+    (optional_parameter_declaration declarator: (identifier) @local @bound)
+    (for_range_loop declarator: (identifier) @local @bound)
     (function_declarator declarator: (qualified_identifier name: (identifier) @skip))
     (type_parameter_declaration (type_identifier) @skip)
+    (lambda_expression) @scope
     (using_declaration) @import
     """,
     Scope.PACKAGE,
@@ -359,12 +373,14 @@ _CSHARP = ReferenceRules(
     (member_binding_expression name: (identifier) @use)
     (attribute name: (identifier) @use)
     (generic_name (identifier) @use)
-    (variable_declarator name: (identifier) @local)
-    (parameter name: (identifier) @local)
-    (foreach_statement left: (identifier) @local)
+    (variable_declarator name: (identifier) @local @bound)
+    (parameter name: (identifier) @local @bound)
+    (foreach_statement left: (identifier) @local @bound)
     (type_parameter name: (identifier) @skip)
     (argument name: (identifier) @skip)
     (namespace_declaration name: (_) @skip)
+    [(method_declaration) (constructor_declaration) (accessor_declaration) (local_function_statement)
+     (lambda_expression) (anonymous_method_expression) (declaration_list)] @scope
     (using_directive) @import
     (identifier) @name
     """,
@@ -380,24 +396,31 @@ _RUBY = ReferenceRules(
     (superclass [(constant) @inherit (scope_resolution name: (constant) @inherit)])
     (constant) @use
     (simple_symbol) @name
-    (method_parameters (identifier) @local)
-    (block_parameters (identifier) @local)
-    (lambda_parameters (identifier) @local)
-    (optional_parameter name: (identifier) @local)
-    (keyword_parameter name: (identifier) @local)
-    (splat_parameter name: (identifier) @local)
-    (hash_splat_parameter name: (identifier) @local)
-    (block_parameter name: (identifier) @local)
-    (assignment left: (identifier) @local)
-    (operator_assignment left: (identifier) @local)
-    (left_assignment_list (identifier) @local)
-    (exception_variable (identifier) @local)
+    (method_parameters (identifier) @bound)
+    (block_parameters (identifier) @bound)
+    (lambda_parameters (identifier) @bound)
+    (optional_parameter name: (identifier) @bound)
+    (keyword_parameter name: (identifier) @bound)
+    (splat_parameter name: (identifier) @bound)
+    (hash_splat_parameter name: (identifier) @bound)
+    (block_parameter name: (identifier) @bound)
+    (assignment left: (identifier) @bound)
+    (operator_assignment left: (identifier) @bound)
+    (left_assignment_list (identifier) @bound)
+    (exception_variable (identifier) @bound)
+    (destructured_parameter (identifier) @bound)
+    (destructured_left_assignment (identifier) @bound)
+    (rest_assignment (identifier) @bound)
+    (for pattern: (identifier) @bound)
+    [(method) (singleton_method) (block) (do_block) (lambda) (class) (module) (singleton_class)] @scope
     [(instance_variable) (class_variable)] @variable
     (identifier) @bare
     """,
     Scope.FILE,
     imports.ruby,
     separators=(b".", b"&.", b"::"),
+    sigils=b"@",
+    calls_variables=False,
     keywords=_words(
         "attr_reader attr_writer attr_accessor private protected public module_function raise lambda proc loop puts p"
         " block_given?"
@@ -436,7 +459,13 @@ _LUA = ReferenceRules(
       (method_index_expression method: (identifier) @call)])
     (dot_index_expression field: (identifier) @use)
     (variable_list name: (identifier) @local)
-    (parameters name: (identifier) @local)
+    (parameters name: (identifier) @local @bound)
+    (variable_declaration [
+      (variable_list name: (identifier) @bound) (assignment_statement (variable_list name: (identifier) @bound))])
+    (for_generic_clause (variable_list name: (identifier) @bound))
+    (for_numeric_clause name: (identifier) @local @bound)
+    (field name: (identifier) @key)
+    [(function_declaration) (function_definition)] @scope
     (function_declaration name: (_) @skip)
     (identifier) @name
     """,

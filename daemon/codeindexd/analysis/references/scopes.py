@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 from tree_sitter import Node
 
-_TYPES = frozenset({"class_body", "class_definition"})
+_TYPES = frozenset(
+    {"class", "class_body", "class_definition", "declaration_list", "module", "singleton_class", "template_body"}
+)
 _OUTER_DEFAULTS = frozenset({"function_definition", "lambda"})
 """Functions whose parameters mean nothing in the default values of other parameters."""
 
