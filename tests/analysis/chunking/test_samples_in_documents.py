@@ -41,7 +41,7 @@ def defined(text: str, language: str) -> list[str]:
         ("> - a\n>\n>   ~~~js\n>   function f() {}\n>   ~~~\n", ["4:14 function f"]),
         ("> ```py\n> def f(): pass\n```py\ndef g(): pass\n```\n", ["2:7 function f", "4:5 function g"]),
         ("```py\n> ```\nclass A: pass\n```\n", ["3:7 class A"]),
-        ("```js\nconst app = { run() {} }\n```\n", []),
+        ("```js\nconst app = { run() {}, port: 1 }\n```\n", ["2:15 method app.run"]),
         ("```py\n>>> def f(x):\n...     return x\n>>> f(1)\n1\n>>> class A: pass\n```\n",
          ["2:9 function f", "6:11 class A"]),
         ("```json\n{\"key\": 1}\n```\n```yaml\nkey: 1\n```\n", []),

@@ -10,7 +10,7 @@ from tree_sitter import Node
 
 from codeindexd.analysis.chunking.grammars import ERROR_KIND, Grammar
 from codeindexd.analysis.chunking.lines import Lines
-from codeindexd.analysis.chunking.rules import METHOD_OWNERS, NodeDefinition, kind_in
+from codeindexd.analysis.chunking.rules import METHOD_OWNERS, NodeDefinition, Rules, kind_in
 
 _CODE = frozenset({"function", "method", "macro", "test"})
 MAX_DEFINITIONS = 50_000  # in one file; beyond that it is data
@@ -41,7 +41,7 @@ class FoundDefinition(Struct, eq=False):
 
 def find_definitions(root: Node, lines: Lines, grammar: Grammar) -> list[FoundDefinition]:
     """Return all definitions in document order, outer definitions before inner ones."""
-    marks = _positions(lines.text, grammar.rules.keywords)
+    marks = _positions(lines.text, grammar.rules)
     own = 1 if grammar.rules.own_keyword else 0
     found: list[FoundDefinition] = []
     stack: list[tuple[Node, FoundDefinition | None, FoundDefinition | None, bool]] = [(root, None, None, False)]
@@ -60,7 +60,7 @@ def find_definitions(root: Node, lines: Lines, grammar: Grammar) -> list[FoundDe
                 item = _found(child, lines, definition, owner, container)
                 item.is_detail |= only_details
                 found.append(item)
-                before, needed = item, own
+                before, needed = item, own if definition.has_keyword else 0
                 if definition.scopes:
                     inside = item
                     inner = owner if only_details else item
@@ -96,10 +96,12 @@ def _is_code(container: FoundDefinition | None) -> bool:
     return container is not None and container.kind in _CODE
 
 
-def _positions(text: bytes, keywords: tuple[bytes, ...]) -> list[int]:
+def _positions(text: bytes, rules: Rules) -> list[int]:
     """Return the sorted offsets of all keywords; ``find`` runs at memory speed, unlike one regex for all."""
     out: list[int] = []
-    for word in keywords:
+    if rules.keyword_pattern is not None:
+        out += [match.end() - 1 for match in rules.keyword_pattern.finditer(text)]
+    for word in rules.keywords:
         at = text.find(word)
         while at >= 0:
             out.append(at)

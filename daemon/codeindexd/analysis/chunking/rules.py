@@ -5,6 +5,7 @@ Rules use the grammar's names of node types; :mod:`.grammars` turns them into nu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -34,6 +35,7 @@ class NodeDefinition(NamedTuple):
     name_node: Node | None = None
     is_detail: bool = False  # True: known as a definition, but neither a symbol of its chunk nor a reason to cut
     is_rest: bool = False  # True: extends to the end of the node around it, as a package does
+    has_keyword: bool = True  # False: does not begin with a keyword, although its language has ``own_keyword``
 
 
 Namer = Callable[[Node, bytes], NodeDefinition | None]
@@ -45,6 +47,7 @@ class Rules(Struct, frozen=True):
     - ``definitions``: a namer for each node type that may be a definition.
     - ``descend``, ``keywords``: a node is entered if its type is in ``descend``, if it is an error node, or if its
       bytes contain a keyword: scanning for a few words is far cheaper than walking every expression.
+    - ``keyword_pattern``: finds more keywords, each at the end of a match.
     - ``attach``: node types that belong to the next sibling; ``transparent``: node types that are replaced by their
       children.
     - ``trailing``: node types that belong to the definition before them, as the bodies of Dart's functions do.
@@ -55,6 +58,7 @@ class Rules(Struct, frozen=True):
     definitions: Mapping[str, Namer] = field(default_factory=dict)
     descend: frozenset[str] = frozenset()
     keywords: tuple[bytes, ...] = ()
+    keyword_pattern: re.Pattern[bytes] | None = None
     attach: frozenset[str] = frozenset({"comment"})
     attach_prefix: bytes = b""  # siblings that start with it are attached too (Elixir's ``@doc``)
     transparent: frozenset[str] = frozenset()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tree_sitter import Node
 
 from codeindexd.analysis.chunking.rules import Namer, NodeDefinition, Rules, child_of_type, dotted, named, source, types
@@ -33,7 +35,7 @@ def _js_member(node: Node, text: bytes) -> str:
         path = path.removeprefix(prefix)
     if path == "module.exports":
         return ""
-    return path.replace(".prototype.", ".")
+    return path.replace(".prototype.", ".").removesuffix(".prototype")
 
 
 def _js_value_kind(value: Node | None) -> str:
@@ -48,9 +50,43 @@ def _js_assigned(left: str, right: str) -> Namer:
         if target is None:
             return None
         path = _js_member(target, text).strip("#")
+        if kind == "object" and _is_prototype(target, text):
+            return _js_prototype(target, text)
         return dotted(kind, path, target)._replace(listed=kind != "object") if path else None
 
     return namer
+
+
+def _is_prototype(node: Node | None, text: bytes) -> bool:
+    return node is not None and node.type == "member_expression" and text.endswith(b".prototype", 0, node.end_byte)
+
+
+def _js_prototype(node: Node, text: bytes) -> NodeDefinition | None:
+    """Return an unlisted definition of the type whose prototype a node is, as the scope of its methods."""
+    path = _js_member(node, text)
+    return dotted("class", path, node)._replace(listed=False) if path else None
+
+
+def _js_object(node: Node, text: bytes) -> NodeDefinition | None:
+    """Return the object or type to which an object literal is added: ``Object.assign(A.prototype, { f() {} })``."""
+    arguments = node.parent
+    call = arguments.parent if arguments is not None and arguments.type == "arguments" else None
+    function = call.child_by_field_name("function") if call is not None else None
+    if arguments is None or call is None or function is None:
+        return None
+    if source(function, text).rpartition(".")[2] not in _JS_ADDING:
+        return None
+    result = call.parent.child_by_field_name("left") if call.parent is not None else None
+    target = result if _is_prototype(result, text) else arguments.named_children[0]
+    if target is None or target.type not in ("identifier", "member_expression"):
+        return None
+    if _is_prototype(target, text):
+        return _js_prototype(target, text)
+    path = _js_member(target, text)
+    return dotted("object", path, target)._replace(listed=False) if path != "exports" else None
+
+
+_JS_ADDING = frozenset({"assign", "assignIn", "defaults", "extend", "merge", "mixin"})
 
 
 def _js_pair(node: Node, text: bytes) -> NodeDefinition | None:
@@ -97,7 +133,14 @@ _JS_DEFINITIONS = {
     "variable_declarator": _js_assigned("name", "value"),
     "assignment_expression": _js_assigned("left", "right"),
     "pair": _js_pair,
+    "object": _js_object,
 }
+_JS_METHOD = re.compile(  # possessive and bounded, so that it takes linear time
+    rb"[{,]\s*+(?:(?:async|get|set)\s++|\*\s*+)?+(?!(?:if|for|while|switch|catch|with|function)\b)[\w$]++\s*+"
+    rb"\((?:[^()]|\([^()]{0,200}+\)){0,400}+\)\s*+(?::[^{};]{0,200}+)?\{"
+)
+"""A method of an object literal, up to its body: ``{ f() {``. No keyword shows that it is there."""
+
 _TS_DEFINITIONS = _JS_DEFINITIONS | {
     "abstract_class_declaration": named("class"),
     "interface_declaration": named("interface"),
@@ -119,12 +162,14 @@ PYTHON = Rules(
 JAVASCRIPT = Rules(
     definitions=_JS_DEFINITIONS | {"field_definition": _js_assigned("property", "value")},
     keywords=(b"function", b"=>", b"class"),
+    keyword_pattern=_JS_METHOD,
     descend=types("class_body"),
     attach=types("comment decorator"),
 )
 TYPESCRIPT = Rules(
     definitions=_TS_DEFINITIONS,
     keywords=(b"function", b"=>", b"class", b"interface", b"namespace", b"module", b"enum", b"type"),
+    keyword_pattern=_JS_METHOD,
     descend=types("class_body interface_body"),
     attach=types("comment decorator"),
 )
@@ -181,11 +226,38 @@ def _lua_assignment(node: Node, text: bytes) -> NodeDefinition | None:
     return dotted("function", source(target, text).replace(":", "."), target)
 
 
+def _lua_key(node: Node, text: bytes) -> Node | None:
+    """Return the name of a field of a table, as in ``f = 1`` and ``["f"] = 1``; None if it is computed or a number."""
+    name = node.child_by_field_name("name")
+    if name is None or name.type == "string":
+        return name
+    return name if name.type == "identifier" and not text.startswith(b"[", node.start_byte) else None
+
+
 def _lua_field(node: Node, text: bytes) -> NodeDefinition | None:
-    name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
-    if name is None or value is None or value.type != "function_definition" or name.type != "identifier":
+    name, value = _lua_key(node, text), node.child_by_field_name("value")
+    if name is None or value is None or value.type != "function_definition":
         return None
-    return NodeDefinition("function", source(name, text), name_node=name)
+    return NodeDefinition("function", source(name, text).strip("\"'"), name_node=name)
+
+
+def _lua_table(node: Node, text: bytes) -> NodeDefinition | None:
+    """Return an unlisted definition for a table that has a name, as the scope of its functions."""
+    above = node.parent
+    if above is None:
+        return None
+    if above.type == "field":
+        name = _lua_key(above, text)
+        path = source(name, text).strip("\"'") if name is not None else ""
+    else:
+        statement = above.parent if above.type == "expression_list" else None
+        names = child_of_type(statement, "variable_list") if statement is not None else None
+        number = above.named_children.index(node) if names is not None else 0
+        name = names.named_children[number] if names is not None and number < names.named_child_count else None
+        path = source(name, text) if name is not None and name.type in ("identifier", "dot_index_expression") else ""
+    if name is None or not path:
+        return None
+    return dotted("module", path, name)._replace(listed=False, has_keyword=False)
 
 
 LUA = Rules(
@@ -193,6 +265,7 @@ LUA = Rules(
         "function_declaration": _lua_function,
         "assignment_statement": _lua_assignment,
         "field": _lua_field,
+        "table_constructor": _lua_table,
     },
     keywords=(b"function",),
     own_keyword=True,
