@@ -33,6 +33,7 @@ class _Language(Struct, frozen=True):
     - ``member``: the node type of the whole member.
     - ``constructors``: names of the methods whose assignments count first.
     - ``has_own_names``: fields and methods of the same name are different members.
+    - ``reopens``: types of the same name are one type.
     - ``name``: a name.
     """
 
@@ -42,6 +43,7 @@ class _Language(Struct, frozen=True):
     constructors: frozenset[str]
     not_after: bytes = b"."
     has_own_names: bool = False
+    reopens: bool = False
     name: bytes = _NAME
 
 
@@ -50,6 +52,19 @@ class _Owner(NamedTuple):
 
     container: FoundDefinition | None
     scope: str = ""
+
+    def key(self, rules: _Language) -> _Key:
+        """Return what is equal for all definitions of the same type."""
+        if not rules.reopens:
+            return self
+        path, around = [self.scope] if self.scope else [], self.container
+        while around is not None:
+            path.append(around.path)
+            around = around.container
+        return ".".join(reversed(path))
+
+
+_Key = _Owner | str
 
 
 class _Assignment(NamedTuple):
@@ -63,9 +78,10 @@ class _Assignment(NamedTuple):
 
 _SCRIPT: Final = _Language(
     (b"this.",),
-    rb"\s*!?\s*(?:=(?![=>])|\?\?=|,|\])",
+    rb"\s*!?\s*(?:=(?![=>])|(?:\?\?|\|\||&&)=|,|\]|\}|(?:of|in)\b)",
     types("member_expression"),
     frozenset({"constructor"}),
+    reopens=True,
     name=_SCRIPT_NAME,
 )
 _LANGUAGES: Final[Mapping[str, _Language]] = {
@@ -75,10 +91,11 @@ _LANGUAGES: Final[Mapping[str, _Language]] = {
         rb"\s*(?:=(?!=)|,)",
         types("dot_index_expression"),
         frozenset({"new", "init", "initialize", "_init"}),
+        reopens=True,
     ),
     "php": _Language(
         (b"$this->",),
-        rb"\s*(?:=(?![=>])|\?\?=|,|\]|\))",
+        rb"\s*(?:=(?!=)|\?\?=|,|\]|\))",
         types("member_access_expression"),
         frozenset({"__construct"}),
         has_own_names=True,
@@ -88,9 +105,10 @@ _LANGUAGES: Final[Mapping[str, _Language]] = {
     ),
     "ruby": _Language(
         (b"@",),
-        rb"\s*(?:=(?![=~])|\|\|=|,|\))",
+        rb"\s*(?:=(?![=~])|\|\|=|,|\)|in\b)",
         types("instance_variable class_variable"),
         frozenset({"initialize"}),
+        reopens=True,
         not_after=b"",
         has_own_names=True,
     ),
@@ -98,8 +116,9 @@ _LANGUAGES: Final[Mapping[str, _Language]] = {
     "typescript": _SCRIPT,
 }
 _PATTERNS: Final = types(
-    "pattern_list tuple_pattern list_pattern list_splat_pattern left_assignment_list array_pattern list_literal"
-    " variable_list as_pattern_target non_null_expression"
+    "array_pattern as_pattern_target assignment_pattern by_ref destructured_left_assignment left_assignment_list"
+    " list_literal list_pattern list_splat_pattern non_null_expression object_pattern pair pair_pattern pattern_list"
+    " rest_assignment rest_pattern tuple_pattern variable_list"
 )
 """Types of nodes between a member and the statement that assigns to it."""
 
@@ -108,6 +127,9 @@ _ASSIGNMENTS: Final = types(
     " reference_assignment_expression"
 )
 """Types of nodes that begin with what they assign to."""
+
+_LOOPS: Final = {"for": "pattern", "for_in_statement": "left", "for_statement": "left"}
+"""Types of loops, and the field of what they assign to."""
 
 _SCRIPTS: Final = frozenset({"javascript", "tsx", "typescript"})
 _SCRIPT_FUNCTIONS: Final = types(
@@ -134,16 +156,16 @@ def instance_variables(
     out = list(_parameters(found, lines, language))
     if not any(before in lines.text for before in rules.before):
         return out
-    declared = _declared([*found, *out], has_own_names=rules.has_own_names)
+    declared = _declared([*found, *out], rules)
     values = {one.name_byte: one for one in found}
-    assigned: dict[tuple[_Owner, str], _Assignment] = {}
+    assigned: dict[tuple[_Key, str], tuple[_Owner, _Assignment]] = {}
     owners = _owners(found, language)
     for name, start, at, end in _candidates(lines.text, rules):
         owner, function = owners.around(root, start)
-        if owner is None or (key := (owner, name)) in declared:
+        if owner is None or (key := (owner.key(rules), name)) in declared:
             continue
         is_first = function in rules.constructors
-        if (known := assigned.get(key)) is not None and known.is_first >= is_first:
+        if (known := assigned.get(key)) is not None and known[1].is_first >= is_first:
             continue
         statement = _statement(root, start, end, rules)
         if statement is None:
@@ -153,8 +175,8 @@ def instance_variables(
             if value.listed:
                 declared.add(key)
                 continue
-        assigned[key] = _Assignment(name, at, statement, is_first)
-    out += [_field(owner, one, lines) for (owner, name), one in assigned.items() if (owner, name) not in declared]
+        assigned[key] = owner, _Assignment(name, at, statement, is_first)
+    out += [_field(owner, one, lines) for key, (owner, one) in assigned.items() if key not in declared]
     return out[: max(0, MAX_DEFINITIONS - len(found))]
 
 
@@ -172,7 +194,10 @@ def _candidates(text: bytes, rules: _Language) -> Iterator[tuple[str, int, int, 
         for match in pattern.finditer(text):
             start = match.start()
             previous = text[start - 1 : start]
-            if rules.not_after and (previous.isalnum() or previous in (b"_", b"$") or previous == rules.not_after):
+            is_spread = text[start - 3 : start] == b"..."
+            if rules.not_after and (
+                previous.isalnum() or previous in (b"_", b"$") or (previous == rules.not_after and not is_spread)
+            ):
                 continue
             if previous == b"@":
                 start -= 1
@@ -187,6 +212,8 @@ def _statement(root: Node, start: int, end: int, rules: _Language) -> Node | Non
         return None
     above = node.parent
     while above is not None and above.type in _PATTERNS:
+        if _is_key_or_default(node, above):
+            return None
         node, above = above, above.parent
     if above is None:
         return None
@@ -194,17 +221,27 @@ def _statement(root: Node, start: int, end: int, rules: _Language) -> Node | Non
         return above if above.start_byte == node.start_byte else None
     if above.type == "as_pattern":
         return above
-    return node if above.type == "for_statement" and above.child_by_field_name("left") == node else None
+    if above.type == "foreach_statement":  # of PHP
+        return node if above.named_children[0] != node else None
+    field = _LOOPS.get(above.type)
+    return node if field is not None and above.child_by_field_name(field) == node else None
 
 
-def _declared(found: Iterable[FoundDefinition], *, has_own_names: bool) -> set[tuple[_Owner, str]]:
+def _is_key_or_default(node: Node, pattern: Node) -> bool:
+    """Return True for what a pattern does not assign to: ``a`` of PHP's ``[a => b]``, ``b`` of ``[a = b]``."""
+    if pattern.type == "list_literal":
+        return node.next_sibling is not None and node.next_sibling.type == "=>"
+    return pattern.type == "assignment_pattern" and pattern.start_byte != node.start_byte
+
+
+def _declared(found: Iterable[FoundDefinition], rules: _Language) -> set[tuple[_Key, str]]:
     """Return the members that types declare."""
-    out: set[tuple[_Owner, str]] = set()
+    out: set[tuple[_Key, str]] = set()
     for one in found:
-        if has_own_names and one.kind in _FUNCTIONS:
+        if rules.has_own_names and one.kind in _FUNCTIONS:
             continue
         scope, _, name = one.path.rpartition(".")
-        out.add((_Owner(one.container, scope), name))
+        out.add((_Owner(one.container, scope).key(rules), name))
     return out
 
 
@@ -307,11 +344,16 @@ class _LuaOwners:
     def around(self, _root: Node, offset: int) -> tuple[_Owner | None, str]:
         """Return what :meth:`_Owners.around` does."""
         function = self._functions.around(offset)
-        while function is not None and ("." not in function.path or _begins_at(function, offset)):
+        while function is not None and not (_is_of_table(function) and not _begins_at(function, offset)):
             function = function.container
         if function is None:
             return None, ""
         return _Owner(function.container, function.path.rpartition(".")[0]), function.name
+
+
+def _is_of_table(one: FoundDefinition) -> bool:
+    """Return True for ``f`` of ``function M.f() end`` and of ``M = { f = function() end }``."""
+    return "." in one.path or (one.container is not None and one.container.kind == "module")
 
 
 def _begins_at(one: FoundDefinition, offset: int) -> bool:
@@ -340,7 +382,7 @@ class _ScriptOwners:
         function = self._by_start.get(node.start_byte) if node is not None else None
         if node is None or function is None:
             return None, ""
-        if node.type == "method_definition":
+        if node.type == "method_definition" or _is_class(function.container):
             return (_Owner(function.container) if _is_class(function.container) else None), function.name
         scope, _, name = function.path.rpartition(".")
         if scope:
