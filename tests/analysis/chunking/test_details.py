@@ -31,6 +31,8 @@ CASES = [
      "module A.B, constructor A.B.T.X, constructor A.B.T.Y, field A.B.T.f"),
     ("java", b"package a.b;\nclass C { static final int K = 1; int f, g; C() { int l = 1; } }",
      "package a.b, constant a.b.C.K, field a.b.C.f, field a.b.C.g, constructor a.b.C.C"),
+    ("java", b"enum E {\n @A X(1) { int f;\n void g() {} }, Y;\n}",
+     "enum_member E.X, field E.X.f, enum_member E.Y"),
     ("java", b"enum E { X, Y(1) }\nrecord R(int r) {}", "enum_member E.X, enum_member E.Y, field R.r"),
     ("javascript", b"export const A = 1\nlet b\nconst f = () => 1\nit(() => { const local = 1 })",
      "constant A, variable b"),
@@ -40,6 +42,8 @@ CASES = [
     ("kotlin", b"class C(val m: Int, n: Int) {\n  val f = 1\n  fun g() { val l = 1 }\n}", "property C.m, property C.f"),
     ("kotlin", b"class C {\n  companion object { const val Z = 1 }\n}\n", "object C.Companion, constant C.Companion.Z"),
     ("kotlin", b"enum class E { X }", "enum_member E.X"),
+    ("kotlin", b"enum class E {\n X { val f = 1\n override fun g() = 1 }, Y\n}",
+     "enum_member E.X, property E.X.f, enum_member E.Y"),
     ("lua", b"local a = 1\nM.c = 3\nlocal function f() local l = 1 end", "variable a, field M.c"),
     ("sql", b"CREATE TABLE shop.users (\n  id int,\n  \"Group\" text\n);\nCREATE INDEX i ON users (id);\n",
      "field shop.users.id, field shop.users.Group"),
@@ -81,6 +85,15 @@ def test_details_are_definitions_and_local_variables_are_not(language: str, text
     definitions = analyse(text, language).definitions
     found = [f"{one.kind} {one.qualified}" for one in definitions if (one.kind, one.name) not in symbols]
     assert ", ".join(found) == details
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [("java", b"enum E { X { void f() {} } }"), ("kotlin", b"enum class E { X { override fun f() = 1 } }")],
+)
+def test_methods_of_a_constant_belong_to_it(language: str, text: bytes) -> None:
+    definitions = analyse(text, language).definitions
+    assert [f"{one.kind} {one.qualified}" for one in definitions] == ["enum E", "enum_member E.X", "method E.X.f"]
 
 
 def test_details_do_not_change_chunks() -> None:

@@ -33,6 +33,12 @@ CASES = [
     ("c", (b"int old(a, b)\n  int a;\n  char *b;\n{\n"
      b"  return a;\n}\nint f(void) { return 1; }\n"),
      "function old, function f"),
+    # calling conventions of pointers to functions
+    ("c", b"typedef LONG (NTAPI *query)\n  (HANDLE h, int x);\nstatic int (WINAPI * const run)(void);\n",
+     "type query, variable run"),
+    # types with the parameters of their template on the same line
+    ("cpp", b"int f() {\n  int x[] = {1;\n}\ntemplate <class T = a<b>> struct A {\n};\ntemplate<int N>\nclass B {\n};\n",
+     "function f, struct A, class B"),
     # conditional parts inside lists
     ("c", (b"int f(int a,\n#ifdef X\n  int b\n#else\n  long b\n#endif\n"
      b") {\n  return 1;\n}\nint g(void) { return 1; }\n"),

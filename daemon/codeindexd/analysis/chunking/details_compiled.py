@@ -209,12 +209,19 @@ def _java_record(node: Node, text: bytes) -> Iterator[NodeDefinition]:
         yield from named_details("field")(parameter, text)
 
 
+def _enum_constant(node: Node, text: bytes) -> Iterator[NodeDefinition]:
+    """Yield the constant, as the scope of its members if it has a body: ``NONE { int f() { return 0; } }``."""
+    name = child_of_type(node, "identifier")
+    if name is not None:
+        yield detail("enum_member", name, text)._replace(scopes=child_of_type(node, "class_body") is not None)
+
+
 _JAVA = Details(
     {
         "package_declaration": _java_package,
         "field_declaration": _java_field,
         "constant_declaration": _java_field,
-        "enum_constant": named_details("enum_member"),
+        "enum_constant": _enum_constant,
         "annotation_type_element_declaration": named_details("method"),
         "record_declaration": _java_record,
     },
@@ -245,7 +252,7 @@ _KOTLIN = Details(
         "package_header": scope_detail("package", child="qualified_identifier", rest=True),
         "property_declaration": _kotlin_property,
         "class_parameter": _kotlin_parameter,
-        "enum_entry": first_detail("enum_member", "identifier"),
+        "enum_entry": _enum_constant,
     },
     types("class_body enum_class_body primary_constructor class_parameters class_declaration object_declaration")
     | types("companion_object"),

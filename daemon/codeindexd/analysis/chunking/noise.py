@@ -68,6 +68,9 @@ _BEFORE_FUNCTION: Final = _Macro(  # ``LIB_API void f(``, also after other speci
 _AFTER_PARAMETERS: Final = re.compile(
     rb"\)\s*+(?:(?:const|noexcept|override|final)\s++)*+(" + _MACRO + _ARGUMENTS + rb"?)(?=\s*+(?:[;{]|->|=\s*0))"
 )
+_BEFORE_POINTER: Final = re.compile(rb"\(\s*+([A-Z][A-Z0-9_]++)\s++\*\s*+(?:const\s++)?\w++\s*+\)\s*+\(")
+"""A calling convention in a pointer to a function: ``typedef int (WINAPI *callback)(int)``."""
+
 _DIRECTIVE: Final = re.compile(rb"^[ \t]*+#[ \t]*+(if|ifdef|ifndef|elif|else|endif)\b[^\n]*+", re.MULTILINE)
 _ENUM_MACRO: Final = re.compile(  # ``NS_ENUM(NSInteger, Colour)``, with which Apple's headers define types
     rb"\b((?:NS|CF)_(?:CLOSED_|ERROR_)?(?:ENUM|OPTIONS)[ \t]*\([ \t]*[\w ]+,[ \t]*)\w+[ \t]*(\))(?=\s*\{)"
@@ -94,7 +97,7 @@ def without_noise(text: bytes, language: str) -> bytes:
     if language in ("c", "cpp"):
         for macro in _BEFORE_TYPE_NAME:
             text = _without_macros(text, macro)
-        text = _blanked(text, _BEFORE_SCOPE)
+        text = _blanked(_blanked(text, _BEFORE_POINTER), _BEFORE_SCOPE)
         return _without_macros(text, _BEFORE_KEYWORD)
     if language == "sql":
         return _blanked(text, _SQL_COMMAND)

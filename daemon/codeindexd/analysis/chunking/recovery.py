@@ -39,7 +39,11 @@ _KEYWORDS: Final = {
     b"record": "class", b"defmodule": "module", b"defp": "function", b"macro": "macro",
 }  # fmt: skip
 _BY_KEYWORD: Final = re.compile(
-    rb"[ \t]*+" + _MODIFIERS + rb"(" + b"|".join(_KEYWORDS) + rb")\s++(?:self\.|\([^()\n]*\)\s*)?([A-Za-z_][\w.]*[?!]?)"
+    rb"[ \t]*+(?:template\s*+<[^;{}]*>\s*+)?"
+    + _MODIFIERS
+    + rb"("
+    + b"|".join(_KEYWORDS)
+    + rb")\s++(?:self\.|\([^()\n]*\)\s*)?([A-Za-z_][\w.]*[?!]?)"
 )
 _C_FUNCTION: Final = re.compile(
     rb"[ \t]*+(?:[A-Za-z_][\w:]*(?:<[^;{}()]*>)?[\s*&]+)+[*&]*((?:\w+::)*~?\w+)\s*\([^;]*(?:\{|\)|,)\s*$"

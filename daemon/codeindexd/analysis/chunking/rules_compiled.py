@@ -66,7 +66,10 @@ def _c_function(node: Node, text: bytes) -> NodeDefinition | None:
     if name is None:
         return None
     path = _cpp_path(name, text)
-    return dotted("method" if "." in path else "function", path, name) if path else None
+    if not path:
+        return None
+    is_name = "//" not in path and "/*" not in path  # else it is many lines after a macro
+    return dotted("method" if "." in path else "function", path, name)._replace(listed=is_name)
 
 
 def _c_typedef(node: Node, text: bytes) -> NodeDefinition | None:
@@ -188,7 +191,7 @@ JAVA = Rules(
         "compact_constructor_declaration": named("method"),
     },
     descend=types("class_body interface_body enum_body enum_body_declarations annotation_type_body record_declaration")
-    | types("class_declaration interface_declaration enum_declaration"),
+    | types("class_declaration interface_declaration enum_declaration enum_constant"),
     keywords=_JAVA_KEYWORDS,
     attach=types("line_comment block_comment"),
 )
