@@ -37,8 +37,8 @@ CASES = [
     ("c", b"typedef LONG (NTAPI *query)\n  (HANDLE h, int x);\nstatic int (WINAPI * const run)(void);\n",
      "type query, variable run"),
     # types with the parameters of their template on the same line
-    ("cpp", b"int f() {\n  int x[] = {1;\n}\ntemplate <class T = a<b>> struct A {\n};\ntemplate<int N>\nclass B {\n};\n",
-     "function f, struct A, class B"),
+    ("cpp", b"WRAP(\nint f(void)\n{\n\tint a = 0;\ntemplate <class T = a<b>> struct A {\n\tint a;\n};\n",
+     "function WRAP, function f, struct A"),
     # conditional parts inside lists
     ("c", (b"int f(int a,\n#ifdef X\n  int b\n#else\n  long b\n#endif\n"
      b") {\n  return 1;\n}\nint g(void) { return 1; }\n"),

@@ -12,7 +12,6 @@ from codeindexd.analysis.chunking.details import (
     Finder,
     above,
     detail,
-    first_detail,
     has_word,
     named_details,
     scope_detail,
