@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from codeindexd.analysis.chunking import analyse
+from codeindexd.analysis.chunking.chunker import analyse
 
 CASES = [
     ("javascript", "Foo.prototype = { bar: function () {}, baz() {}, n: 1 }", "method Foo.bar, method Foo.baz"),
