@@ -25,6 +25,12 @@ CASES = [
     ("cpp", (b"class A {\n  LIB_INLINE int f() { return 1; }\n"
      b"  void g() LIB_NOEXCEPT {}\n};\n"),
      "class A, method A.f, method A.g"),
+    ("cpp", (b"namespace a {\ntemplate <typename T> struct P {\n  LIB_CONSTEXPR P(int x, int y, unsigned z,\n"
+     b"                  const S& s)\n      : x_((x >> 24) + g(y)), y_(0) {\n    if (x == y) {\n      auto w = h(s);\n"
+     b"      if (w > x) {\n        y_ = w - x;\n      }\n"
+     b"    } else if (y > x) {\n      x_ = (z >> 24) + h(s);\n    }\n  }\n"
+     b"  int x_;\n};\n\ntemplate <typename C>\nLIB_CONSTEXPR LIB_INLINE auto write(C c) -> int {\n  return c;\n}\n}\n"),
+     "namespace a, struct a.P, constructor a.P.P, field a.P.x_, function a.write"),
     ("c", (b"SYSCALL_DEFINE3(read, unsigned int, fd, char __user *, buf, size_t, n)\n"
      b"{\n\treturn 0;\n}\nint f(void)\n{\n}\n"),
      "function read, function f"),
@@ -101,6 +107,13 @@ def test_what_was_not_understood_is_said(text: bytes, is_partial: bool) -> None:
 def test_a_class_with_a_macro_names_its_chunk() -> None:
     (span,) = analyse(b"class LIB_API Status {\n  bool ok() { return 1; }\n};\n", "cpp").spans
     assert (span.kind, span.symbol) == ("class", "Status")
+
+
+def test_no_comment_names_a_chunk() -> None:
+    """A class in which something is not understood, a macro, and a name after a comment look like one function."""
+    body = b"".join(b"  if (a%d) {\n    b();\n  }\n" % number for number in range(200))
+    text = b"struct P {\n  A(= 3;\n" + body + b"}\nLIB_EXPORT\n\n// A::b is\n// T::c\nT<int>::val() {\n  return 1;\n}\n"
+    assert all("//" not in span.symbol for span in analyse(text, "cpp").spans)
 
 
 def test_members_of_a_list_are_not_taken_for_macros() -> None:

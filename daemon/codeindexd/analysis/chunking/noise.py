@@ -65,6 +65,13 @@ _BEFORE_FUNCTION: Final = _Macro(  # ``LIB_API void f(``, also after other speci
         re.MULTILINE,
     ),
 )
+_BEFORE_CONSTRUCTOR: Final = _Macro(  # ``LIB_CONSTEXPR Point(int x) : x_(x) {``
+    re.compile(
+        rb"(" + _MACRO + _ARGUMENTS + rb"?)\s++"
+        rb"(?=[A-Za-z_]\w*+\s*+\([^;{}]{0,1000}\)\s*+(?:noexcept\b[^;{}:]*+)?(?::(?!:)|\{|=\s*+(?:default|delete)\b))"
+    ),
+    _AT_START,
+)
 _AFTER_PARAMETERS: Final = re.compile(
     rb"\)\s*+(?:(?:const|noexcept|override|final)\s++)*+(" + _MACRO + _ARGUMENTS + rb"?)(?=\s*+(?:[;{]|->|=\s*0))"
 )
@@ -112,6 +119,7 @@ def without_suspects(text: bytes, language: str) -> bytes:
         text = _without_lone_macros(text)
         for _ in range(2):
             text = _without_macros(text, _BEFORE_FUNCTION)
+        text = _without_macros(text, _BEFORE_CONSTRUCTOR)
         for _ in range(2):
             text = _blanked(text, _AFTER_PARAMETERS)
         return text

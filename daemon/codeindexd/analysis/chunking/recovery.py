@@ -109,7 +109,7 @@ def parse_leniently(text: bytes, grammar: Grammar, parse: Parse) -> Parsed | Non
             continue
         before = best.root if blank is with_first_branches else None
         again = Parsed(root, candidate, broken_ranges(root), before)
-        if again.size < best.size:
+        if again.size <= best.size:
             best = again
     return best
 
@@ -135,19 +135,24 @@ def broken_ranges(root: Node) -> list[tuple[int, int]]:
         node = stack.pop()
         count += 1
         for child in node.children:
-            if child.kind_id == ERROR_KIND:
+            if child.kind_id == ERROR_KIND or (child.has_error and _is_misread(child)):
                 found.append((child.start_byte, child.end_byte))
-            elif child.has_error and not (child.is_missing or (_CODE.search(child.type) and not _is_misread(child))):
+            elif child.has_error and not (child.is_missing or _CODE.search(child.type)):
                 stack.append(child)
-            elif child.has_error and child.type == "function_definition" and _is_misread(child):
-                found.append((child.start_byte, child.end_byte))
     return sorted(found)
 
 
 def _is_misread(node: Node) -> bool:
-    """Return True for a function of C without parameters: a class or a namespace with a macro before it."""
+    """Return True for a function of C that is none.
+
+    Without parameters, it is a class or a namespace with a macro before it. If its type has a body, that is a class in
+    which something was not understood, and the function is the next one or begins far behind that.
+    """
     if node.type != "function_definition":
         return False
+    returned = node.child_by_field_name("type")
+    if returned is not None and returned.child_by_field_name("body") is not None:
+        return True
     declarator = node.child_by_field_name("declarator")
     while declarator is not None and declarator.type != "function_declarator":
         declarator = declarator.child_by_field_name("declarator")

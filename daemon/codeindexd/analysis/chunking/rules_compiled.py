@@ -66,10 +66,12 @@ def _c_function(node: Node, text: bytes) -> NodeDefinition | None:
     if name is None:
         return None
     path = _cpp_path(name, text)
-    if not path:
+    if not path or "//" in path or "/*" in path:  # many lines after a macro that is no part of a name
         return None
-    is_name = "//" not in path and "/*" not in path  # else it is many lines after a macro
-    return dotted("method" if "." in path else "function", path, name)._replace(listed=is_name)
+    returned = node.child_by_field_name("type")
+    if node.has_error and returned is not None and returned.child_by_field_name("body") is not None:
+        return None  # a class in which something was not understood, and not the type of a function behind it
+    return dotted("method" if "." in path else "function", path, name)
 
 
 def _c_typedef(node: Node, text: bytes) -> NodeDefinition | None:
