@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeindexd.analysis.chunking.chunker import analyse
-from codeindexd.analysis.chunking.noise import with_first_branches, without_noise, without_suspects
+from codeindexd.analysis.chunking.noise import (
+    with_first_branches,
+    without_item_macros,
+    without_noise,
+    without_suspects,
+)
 
 CASES = [
     # macros before and after names, and on lines of their own
@@ -39,6 +44,14 @@ CASES = [
     ("c", (b"int old(a, b)\n  int a;\n  char *b;\n{\n"
      b"  return a;\n}\nint f(void) { return 1; }\n"),
      "function old, function f"),
+    # items in macros of Rust
+    ("rust", (b"cfg_rt! {\n    /// Spawns.\n    #[track_caller]\n    pub fn spawn() {\n"
+     b"        if true {\n        }\n    }\n}\n"
+     b"impl Task {\n    cfg_net! {\n        pub(crate) async fn join(self) {}\n    }\n\n    fn abort(self) {}\n}\n"),
+     "function spawn, impl Task, method Task.join, method Task.abort"),
+    ("rust", b"fn f() {\n    quote! {\n        pub fn #name() {}\n    }\n}\nmy! {\n    pub static ref X: u8 = 1;\n}\n",
+     "function f"),
+    ("rust", b"my! {\n    pub fn a() {}\n    b => { 1 } ; c\n}\nfn d() {}\n", "function d"),
     # calling conventions of pointers to functions
     ("c", b"typedef LONG (NTAPI *query)\n  (HANDLE h, int x);\nstatic int (WINAPI * const run)(void);\n",
      "type query, variable run"),
@@ -145,13 +158,15 @@ _LINES = st.sampled_from(
         b"",
         b"\xff",
         b"F_G((",
+        b"cfg! {",
+        b"pub fn f() {",
     ]
 )
 
 
 @given(st.lists(_LINES, max_size=30).map(b"\n".join), st.sampled_from(["c", "cpp", "csharp", "kotlin", "python"]))
 def test_blanking_keeps_every_offset(text: bytes, language: str) -> None:
-    for blank in (without_noise, without_suspects, with_first_branches):
+    for blank in (without_noise, without_suspects, with_first_branches, lambda text, _: without_item_macros(text)):
         blanked = blank(text, language)
         assert len(blanked) == len(text)
         assert all(new in (old, ord(" "), ord(";")) for old, new in zip(text, blanked, strict=True))

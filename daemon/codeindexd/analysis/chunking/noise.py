@@ -8,6 +8,8 @@ blanked: conflict markers with the side that comes second, macros of C and C++ w
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -92,8 +94,35 @@ _SQL_COMMAND: Final = re.compile(  # of a client (``DELIMITER $$``, ``GO``), and
     rb"^(\\[^\n]*|(?:delimiter[ \t]+\S+|go)[ \t\r]*$)|\b(definer[ \t]*=[ \t]*\S+)[ \t]",
     re.IGNORECASE | re.MULTILINE,
 )
+_ITEM_MACRO: Final = re.compile(  # ``cfg_net! {`` on a line, then an item; not where code is quoted
+    rb"^([ \t]*+)((?!\w*quote)\w++!\s?\{)[ \t]*+\n(?=(?:\s*+(?://[^\n]*+|#!?\[[^\n]*+)\n)*+"
+    rb"\s*+(?:pub\b(?!\s+static\s+ref\b)|(?:async |const |unsafe )?fn\b|(?:unsafe )?impl\b|mod\b|struct\b|enum\b"
+    rb"|trait\b|macro_rules!))",
+    re.MULTILINE,
+)
+_CLOSING_LINE: Final = re.compile(rb"^([ \t]*+)(\});?[ \t]*+$", re.MULTILINE)
 _CONTINUES: Final = (b",", b"(", b"=", b"|", b"&", b"+", b"?", b"<", b"\\")
 _CLOSES: Final = (b"}", b")", b",", b"=", b"{")
+
+
+def without_item_macros(text: bytes) -> bytes:
+    """Return Rust without the macros around items, such as ``cfg_rt! { ... }``; the same object if there are none.
+
+    A macro may do anything to what is in it, but those whose lines begin as items do hardly ever change their names.
+    """
+    opening = list(_ITEM_MACRO.finditer(text))
+    if not opening:
+        return text
+    ends: defaultdict[bytes, list[int]] = defaultdict(list)  # by indentation
+    for match in _CLOSING_LINE.finditer(text):
+        ends[match[1]].append(match.start(2))
+    ranges: list[tuple[int, int]] = []
+    for match in opening:
+        later = ends[match[1]]
+        number = bisect_right(later, match.end())
+        if number < len(later):
+            ranges += [match.span(2), (later[number], later[number] + 1)]
+    return _with_blanks(text, ranges)
 
 
 def without_noise(text: bytes, language: str) -> bytes:

@@ -18,7 +18,7 @@ from tree_sitter import Node
 from codeindexd.analysis.chunking.grammars import ERROR_KIND, Grammar
 from codeindexd.analysis.chunking.line_outline import IndentedEnds
 from codeindexd.analysis.chunking.lines import Lines
-from codeindexd.analysis.chunking.noise import with_first_branches, without_noise, without_suspects
+from codeindexd.analysis.chunking.noise import with_first_branches, without_item_macros, without_noise, without_suspects
 from codeindexd.analysis.chunking.outline import FoundDefinition, find_definitions
 from codeindexd.analysis.chunking.rules import METHOD_OWNERS
 
@@ -101,6 +101,9 @@ def parse_leniently(text: bytes, grammar: Grammar, parse: Parse) -> Parsed | Non
     if root is None:
         return None
     best = Parsed(root, cleaned, broken_ranges(root))
+    if grammar.name == "rust" and (items := without_item_macros(cleaned)) is not cleaned:
+        again = _parsed(items, parse)
+        best = again if again is not None and again.size <= best.size else best
     for blank in (without_suspects, with_first_branches):
         if not best.broken:
             break
@@ -112,6 +115,11 @@ def parse_leniently(text: bytes, grammar: Grammar, parse: Parse) -> Parsed | Non
         if again.size <= best.size:
             best = again
     return best
+
+
+def _parsed(text: bytes, parse: Parse) -> Parsed | None:
+    root = parse(text)
+    return None if root is None else Parsed(root, text, broken_ranges(root))
 
 
 def _differs_near(parsed: Parsed, candidate: bytes) -> bool:
