@@ -25,6 +25,7 @@ _MAX_RECEIVER = 80  # bytes
 _MAX_STATEMENT = 20_000  # bytes of an import; longer ones are broken input
 _MOST_STEPS = 1_600_000_000  # nodes times depth: a query takes time in proportion to it, here about five seconds
 _MOST_LEVELS = 4  # between the word of an import and its statement
+_TYPE = 16  # added to the kind of a type, while it matters
 _QUOTED = re.compile(rb"[\"'](\w+)[\"']")
 _NEWLINE = ord("\n")
 
@@ -57,14 +58,13 @@ def references_in(
     collector.add(called, ReferenceKind.CALL)
     collector.add(used, ReferenceKind.USE)
     collector.add(captured.get("use", ()), ReferenceKind.USE)
-    types = captured.get("type", ())
-    collector.add(types, ReferenceKind.USE)
-    collector.never_hide(types)
+    collector.add(captured.get("type", ()), ReferenceKind.USE | _TYPE)
     collector.never_hide(captured.get("key", ()))
     collector.read_imports(captured.get("import", ()))
     scopes, bound = Scopes(captured.get("scope", ())), captured.get("bound", ())
     bare = captured.get("bare", ())
-    local = {text[node.start_byte : node.end_byte] for node in captured.get("local", ())} - (defined.keys() - members)
+    variables = [*captured.get("local", ()), *(bound if rules.scope is Scope.PACKAGE else ())]
+    local = {text[node.start_byte : node.end_byte] for node in variables} - (defined.keys() - members)
     if bare:
         local |= {text[node.start_byte : node.end_byte] for node in bound if scopes.around(node.start_byte) is None}
     collector.add_bare(bare, local)
@@ -175,14 +175,14 @@ class _Collector:
         return offset > 0 and self._text[offset - 1] in self._before_member
 
     def _is_hidden(self, offset: int, kind: int, name: bytes) -> bool:
-        if offset in self._unhidden or self._is_member(offset):
+        if kind & _TYPE or offset in self._unhidden or self._is_member(offset):
             return False
         if kind == ReferenceKind.CALL and not self._rules.calls_variables and offset not in self._bare:
             return False
         return self._hidden[name].has(offset)
 
-    def add(self, nodes: Iterable[Node], kind: ReferenceKind) -> None:
-        """Add names, or what their words stand for."""
+    def add(self, nodes: Iterable[Node], kind: int) -> None:
+        """Add names, or what their words stand for. No variable hides those of a ``kind`` with ``_TYPE``."""
         text, taken, special, append = self._text, self._taken, self._special, self._found.append
         code = int(kind)
         for node in nodes:
@@ -311,7 +311,7 @@ class _Collector:
             table,
             np.fromiter(map(number_of, names), np.int64, len(names)),
             np.fromiter(map(number_of, qualifiers), np.int64, len(names)),
-            np.array(kinds, dtype=np.uint8)[order],
+            np.array(kinds, dtype=np.uint8)[order] & np.uint8(_TYPE - 1),
             np.searchsorted(line_ends, starts[order]) + 1,
         )
 

@@ -11,7 +11,8 @@ The captures of a query say what a name is:
 - ``@bound``: a variable or parameter; within the function that binds it, the name means nothing else. ``@scope``: a
   function, or a class, whose variables are no variables of the function around it.
 - ``@global``: a name that a function does not bind, although it assigns to it.
-- ``@local``: a variable or parameter; a plain name that the file does not define means no other file's definition then.
+- ``@local``: a variable or parameter of some function; like ``@bound`` in languages with ``Scope.PACKAGE``, it keeps
+  a plain name that the file does not define from meaning the definition of another file.
 - ``@skip``: no reference, such as the label of an argument.
 - ``@import``: a statement that :mod:`.imports` reads. ``@_...``: only for a condition of the query. Conditions are
   slow, so words that import or mix in by a call are in tables instead.
@@ -167,10 +168,10 @@ _GO = ReferenceRules(
     (keyed_element . (literal_element (identifier) @key))
     (field_declaration !name type: [(type_identifier) @inherit (qualified_type name: (type_identifier) @inherit)])
     (type_elem [(type_identifier) @inherit (qualified_type name: (type_identifier) @inherit)])
-    (short_var_declaration left: (expression_list (identifier) @local @bound))
-    (range_clause left: (expression_list (identifier) @local @bound))
-    (parameter_declaration name: (identifier) @local @bound)
-    (var_spec name: (identifier) @local @bound)
+    (short_var_declaration left: (expression_list (identifier) @bound))
+    (range_clause left: (expression_list (identifier) @bound))
+    (parameter_declaration name: (identifier) @bound)
+    (var_spec name: (identifier) @bound)
     (type_parameter_declaration name: (identifier) @skip)
     [(function_declaration) (method_declaration) (func_literal)] @scope
     (import_spec) @import
@@ -222,12 +223,12 @@ _JAVA = ReferenceRules(
     (superclass [(type_identifier) @inherit (generic_type (type_identifier) @inherit)])
     (super_interfaces (type_list [(type_identifier) @inherit (generic_type (type_identifier) @inherit)]))
     (extends_interfaces (type_list [(type_identifier) @inherit (generic_type (type_identifier) @inherit)]))
-    (variable_declarator name: (identifier) @local @bound)
-    (formal_parameter name: (identifier) @local @bound)
-    (catch_formal_parameter name: (identifier) @local @bound)
-    (enhanced_for_statement name: (identifier) @local @bound)
-    (inferred_parameters (identifier) @local @bound)
-    (lambda_expression parameters: (identifier) @local @bound)
+    (variable_declarator name: (identifier) @bound)
+    (formal_parameter name: (identifier) @bound)
+    (catch_formal_parameter name: (identifier) @bound)
+    (enhanced_for_statement name: (identifier) @bound)
+    (inferred_parameters (identifier) @bound)
+    (lambda_expression parameters: (identifier) @bound)
     (type_parameter (type_identifier) @skip)
     (package_declaration (_ (identifier) @skip))
     [(method_declaration) (constructor_declaration) (lambda_expression) (class_body)] @scope
@@ -249,9 +250,9 @@ _KOTLIN = ReferenceRules(
     (user_type (identifier) @type .)
     (delegation_specifier [
       (user_type (identifier) @inherit .) (constructor_invocation (user_type (identifier) @inherit .))])
-    (variable_declaration . (identifier) @local @bound)
-    (parameter . (identifier) @local @bound)
-    (class_parameter (identifier) @local @bound . (_))
+    (variable_declaration . (identifier) @bound)
+    (parameter . (identifier) @bound)
+    (class_parameter (identifier) @bound . (_))
     (value_argument . (identifier) @skip . (_))
     (type_parameter (identifier) @skip)
     [(function_declaration) (secondary_constructor) (anonymous_function) (lambda_literal) (class_body)] @scope
@@ -274,12 +275,12 @@ _SCALA = ReferenceRules(
     (field_expression field: (identifier) @call)
     (type_identifier) @type
     (extends_clause [(type_identifier) @inherit (generic_type type: (type_identifier) @inherit)])
-    (parameter name: (identifier) @local @bound)
-    (class_parameter name: (identifier) @local @bound)
-    (val_definition pattern: (identifier) @local @bound)
-    (var_definition pattern: (identifier) @local @bound)
-    (lambda_expression parameters: (identifier) @local @bound)
-    (binding name: (identifier) @local @bound)
+    (parameter name: (identifier) @bound)
+    (class_parameter name: (identifier) @bound)
+    (val_definition pattern: (identifier) @bound)
+    (var_definition pattern: (identifier) @bound)
+    (lambda_expression parameters: (identifier) @bound)
+    (binding name: (identifier) @bound)
     (case_clause pattern: (identifier) @local)
     [(function_definition) (lambda_expression) (template_body)] @scope
     (import_declaration) @import
@@ -319,12 +320,12 @@ _C_QUERY: Final = """
     (field_designator (field_identifier) @use)
     (type_identifier) @type
     (function_declarator declarator: [(identifier) (field_identifier)] @skip)
-    (init_declarator declarator: (identifier) @local @bound)
-    (declaration declarator: (identifier) @local @bound)
-    (parameter_declaration declarator: (identifier) @local @bound)
-    (pointer_declarator declarator: (identifier) @local @bound)
-    (array_declarator declarator: (identifier) @local @bound)
-    (preproc_params (identifier) @local @bound)
+    (init_declarator declarator: (identifier) @bound)
+    (declaration declarator: (identifier) @bound)
+    (parameter_declaration declarator: (identifier) @bound)
+    (pointer_declarator declarator: (identifier) @bound)
+    (array_declarator declarator: (identifier) @bound)
+    (preproc_params (identifier) @bound)
     (function_definition) @scope
     (preproc_include) @import
     (identifier) @name
@@ -344,9 +345,9 @@ _CPP = ReferenceRules(
     (base_class_clause [
       (type_identifier) @inherit (template_type name: (type_identifier) @inherit)
       (qualified_identifier name: [(type_identifier) @inherit (template_type name: (type_identifier) @inherit)])])
-    (reference_declarator (identifier) @local @bound)
-    (optional_parameter_declaration declarator: (identifier) @local @bound)
-    (for_range_loop declarator: (identifier) @local @bound)
+    (reference_declarator (identifier) @bound)
+    (optional_parameter_declaration declarator: (identifier) @bound)
+    (for_range_loop declarator: (identifier) @bound)
     (function_declarator declarator: (qualified_identifier name: (identifier) @skip))
     (type_parameter_declaration (type_identifier) @skip)
     (lambda_expression) @scope
@@ -373,9 +374,9 @@ _CSHARP = ReferenceRules(
     (member_binding_expression name: (identifier) @use)
     (attribute name: (identifier) @use)
     (generic_name (identifier) @use)
-    (variable_declarator name: (identifier) @local @bound)
-    (parameter name: (identifier) @local @bound)
-    (foreach_statement left: (identifier) @local @bound)
+    (variable_declarator name: (identifier) @bound)
+    (parameter name: (identifier) @bound)
+    (foreach_statement left: (identifier) @bound)
     (type_parameter name: (identifier) @skip)
     (argument name: (identifier) @skip)
     (namespace_declaration name: (_) @skip)
@@ -459,11 +460,11 @@ _LUA = ReferenceRules(
       (method_index_expression method: (identifier) @call)])
     (dot_index_expression field: (identifier) @use)
     (variable_list name: (identifier) @local)
-    (parameters name: (identifier) @local @bound)
+    (parameters name: (identifier) @bound)
     (variable_declaration [
       (variable_list name: (identifier) @bound) (assignment_statement (variable_list name: (identifier) @bound))])
     (for_generic_clause (variable_list name: (identifier) @bound))
-    (for_numeric_clause name: (identifier) @local @bound)
+    (for_numeric_clause name: (identifier) @bound)
     (field name: (identifier) @key)
     [(function_declaration) (function_definition)] @scope
     (function_declaration name: (_) @skip)
