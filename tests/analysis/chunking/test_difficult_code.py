@@ -1,7 +1,7 @@
 """Definitions in code that is hard to read: macros, templates, generics, decorators, unusual layouts.
 
-The sources were written for this, and what they define was checked by reading them. Left out on purpose: imports, what
-is inside functions and expressions (anonymous classes, object literals in calls), and members with computed names.
+The sources were written for this, and what they define was checked by reading them. Left out on purpose: imports,
+variables inside functions, anonymous classes, and members with computed names.
 """
 
 from __future__ import annotations
