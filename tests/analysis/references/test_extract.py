@@ -162,6 +162,19 @@ def test_a_plain_name_is_no_reference_to_a_member() -> None:
     assert [(one.name, one.qualifier, one.line) for one in found] == [("limit", "self", 4)]
 
 
+def test_symbols_of_ruby_stand_for_methods_of_the_file() -> None:
+    text = """class C
+  before_action :a, if: :other
+  private :a
+  attr_reader :b
+  def a(a) = list.map(&:a)
+  def c = options.fetch(:a, { a: 1, :a => 2 })
+end
+"""
+    found = [one for one in references(text, "ruby") if one.name in ("a", "b")]
+    assert [(one.kind, one.line, one.qualifier) for one in found] == [(USE, 2, ""), (USE, 3, ""), (USE, 5, "")]
+
+
 def test_variables_of_the_receiver_in_ruby_are_references() -> None:
     found = references("class C\n def f(limit)\n  @limit = limit\n  @limit + @@other\n end\nend\n", "ruby")
     assert [(one.kind, one.name, one.qualifier, one.line) for one in found] == [

@@ -73,6 +73,7 @@ def references_in(
     else:
         collector.add_unless(captured.get("name", ()), ReferenceKind.USE, local)
     collector.hide(bound, captured.get("global", ()), scopes)
+    collector.add_symbols(captured.get("symbol", ()))
     collector.add_variables(captured.get("variable", ()))
     collector.add_exports()
     return collector.columns()
@@ -240,6 +241,14 @@ class _Collector:
     def never_hide(self, nodes: Iterable[Node]) -> None:
         """Let no variable hide the names at these places."""
         self._unhidden.update([node.start_byte for node in nodes])
+
+    def add_symbols(self, nodes: Iterable[Node]) -> None:
+        """Add the names that the file defines of those behind a colon."""
+        for node in nodes:
+            offset = node.start_byte + 1
+            name = self._text[offset : node.end_byte]
+            if name in self._plain and offset not in self._taken:
+                self._found.append((offset, int(ReferenceKind.USE), name))
 
     def add_variables(self, nodes: Iterable[Node]) -> None:
         """Add variables of the receiver by their names without sigils."""

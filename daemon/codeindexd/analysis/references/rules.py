@@ -7,6 +7,7 @@ The captures of a query say what a name is:
 - ``@type``: a type, and ``@key``: a member that is written without its receiver; variables do not hide them.
 - ``@inherit``: a base class, an interface or a mixin.
 - ``@name``: any other name; it is kept if it may mean a definition (see :class:`Scope`).
+- ``@symbol``: a name behind a colon that may stand for a function of the file, such as ``:name`` of Ruby.
 - ``@variable``: a variable of the receiver, such as ``@name`` of Ruby.
 - ``@bound``: a variable or parameter; within the function that binds it, the name means nothing else. ``@scope``: a
   function, or a class, whose variables are no variables of the function around it.
@@ -396,7 +397,8 @@ _RUBY = ReferenceRules(
     (call method: [(identifier) (constant)] @call)
     (superclass [(constant) @inherit (scope_resolution name: (constant) @inherit)])
     (constant) @use
-    (simple_symbol) @name
+    (call !receiver arguments: (argument_list (simple_symbol) @symbol))
+    (block_argument (simple_symbol) @symbol)
     (method_parameters (identifier) @bound)
     (block_parameters (identifier) @bound)
     (lambda_parameters (identifier) @bound)
