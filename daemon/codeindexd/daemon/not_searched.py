@@ -11,6 +11,7 @@ from codeindexd.daemon.left_out import NotSearched
 from codeindexd.errors import UsageError
 from codeindexd.roots import Root
 from codeindexd.search.grep import is_searched
+from codeindexd.storage.catalog import CatalogSnapshot
 from codeindexd.storage.catalog.skipped_texts import TEXTUAL_REASONS
 from codeindexd.types import RootState
 
@@ -29,27 +30,32 @@ def check_existence(places: Sequence[tuple[Root, Path]]) -> None:
 
 def places_not_searched(places: Sequence[tuple[Root, Path]]) -> list[NotSearched]:
     """Return those files that are not indexed, and those directories below which nothing is. Blocking."""
-    found = [_why(root, path) for root, path in dict.fromkeys(places) if root.state is not RootState.MISSING]
+    found = [_not_searched(root, path) for root, path in dict.fromkeys(places) if root.state is not RootState.MISSING]
     return [one for one in found if one is not None]
 
 
-def _why(root: Root, path: Path) -> NotSearched | None:
+def _not_searched(root: Root, path: Path) -> NotSearched | None:
+    """Return why a file, or everything below a directory, is not searched; None if any of it is."""
     relative = responses.path_below(root, path)
     with root.catalog_snapshot() as snapshot:
         file = snapshot.file(relative) if relative else None
         if file is not None and is_searched(file):
             return None
         if file is None and _is_directory(path):
-            if snapshot.has_files(relative):
-                return None
-            summary = snapshot.summary(relative)
-            if any(group.reason in TEXTUAL_REASONS for group in summary.left_out):
-                return None
-            why = left_out.note(summary) if summary.left_out else "nothing in it is indexed"
-            return NotSearched("", f"{path}: {why}")
+            return _directory_not_searched(snapshot, relative, path)
     explained = responses.explain(root, path)
     cause = left_out.cause(explained["reason"], explained["rule"])
     return NotSearched(explained["reason"], f"{path} was not searched: {cause}")
+
+
+def _directory_not_searched(snapshot: CatalogSnapshot, relative: bytes, path: Path) -> NotSearched | None:
+    if snapshot.has_files(relative):
+        return None
+    summary = snapshot.summary(relative)
+    if any(group.reason in TEXTUAL_REASONS for group in summary.left_out):
+        return None
+    why = left_out.note(summary) if summary.left_out else "nothing in it is indexed"
+    return NotSearched("", f"{path}: {why}")
 
 
 def _is_directory(path: Path) -> bool:
