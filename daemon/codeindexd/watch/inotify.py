@@ -223,32 +223,32 @@ class Inotify:
             with self._lock:  # the reading thread must not see an event of an unknown watch
                 if subscription not in self._subscriptions:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "watches were given to a smaller root")
-                number = self._add(path)
-                if number >= 0 and number not in self._watched and len(self._watched) >= limit:
-                    self._libc.inotify_rm_watch(self._descriptor, number)
-                    number = -errno.ENOSPC
-                if number >= 0:
-                    self._watched.setdefault(number, []).append(_WatchedDirectory(subscription, path, accepts))
-                    subscription.watch_descriptors.add(number)
+                wd = self._add(path)
+                if wd >= 0 and wd not in self._watched and len(self._watched) >= limit:
+                    self._libc.inotify_rm_watch(self._descriptor, wd)
+                    wd = -errno.ENOSPC
+                if wd >= 0:
+                    self._watched.setdefault(wd, []).append(_WatchedDirectory(subscription, path, accepts))
+                    subscription.watch_descriptors.add(wd)
                     return
-            if number != -errno.ENOSPC or not self._evict_for(subscription):
-                raise OSError(-number, os.strerror(-number), os.fsdecode(path))
+            if wd != -errno.ENOSPC or not self._evict_for(subscription):
+                raise OSError(-wd, os.strerror(-wd), os.fsdecode(path))
 
     def _add(self, path: bytes) -> int:
         """Watch the directory ``path``, and return its watch descriptor or a negative errno."""
         if len(path) <= LONGEST_PATH:
-            number = self._libc.inotify_add_watch(self._descriptor, path, ctypes.c_uint32(_EVENT_MASK))
+            wd = self._libc.inotify_add_watch(self._descriptor, path, ctypes.c_uint32(_EVENT_MASK))
             code = ctypes.get_errno()
         else:
             try:
                 with opened(open_absolute(path)) as directory:
                     short = b"/proc/self/fd/%d" % directory
-                    number = self._libc.inotify_add_watch(self._descriptor, short, ctypes.c_uint32(_EVENT_MASK))
+                    wd = self._libc.inotify_add_watch(self._descriptor, short, ctypes.c_uint32(_EVENT_MASK))
                     code = ctypes.get_errno()
             except OSError as error:
-                number, code = -1, error.errno or errno.EIO
-        if number >= 0:
-            return int(number)
+                wd, code = -1, error.errno or errno.EIO
+        if wd >= 0:
+            return int(wd)
         return -(errno.ENOENT if code in (errno.ENOTDIR, errno.ELOOP) else code)  # replaced a moment ago
 
     def _evict_for(self, needy: Subscription) -> bool:
@@ -279,12 +279,12 @@ class Inotify:
             self._changed.discard(subscription)
         while subscription.watch_descriptors:
             with self._lock:
-                number = subscription.watch_descriptors.pop()
-                others = [other for other in self._watched.get(number, ()) if other.subscription is not subscription]
+                wd = subscription.watch_descriptors.pop()
+                others = [other for other in self._watched.get(wd, ()) if other.subscription is not subscription]
                 if others:
-                    self._watched[number] = others
-                elif self._watched.pop(number, None) is not None and self._descriptor >= 0:
-                    self._libc.inotify_rm_watch(self._descriptor, number)
+                    self._watched[wd] = others
+                elif self._watched.pop(wd, None) is not None and self._descriptor >= 0:
+                    self._libc.inotify_rm_watch(self._descriptor, wd)
         self.mark_processed(subscription)
         with self._lock:
             if not self._subscriptions and self._descriptor >= 0:
@@ -340,7 +340,7 @@ class Inotify:
     def _dispatch(self, data: bytes) -> None:
         at = 0
         while at < len(data):
-            number, mask, _, length = _HEADER.unpack_from(data, at)
+            wd, mask, _, length = _HEADER.unpack_from(data, at)
             at += _HEADER.size + length
             if mask & _OVERFLOW:
                 for subscription in tuple(self._subscriptions):
@@ -349,10 +349,10 @@ class Inotify:
             change = _change(mask)
             if change is not None:
                 name = data[at - length : at].rstrip(b"\0")
-                for watched in self._watched.get(number, ()):
+                for watched in self._watched.get(wd, ()):
                     self._add_change(watched, change, name)
             if mask & _IGNORED:  # the kernel ended the watch: its directory is gone
-                self._watched.pop(number, None)
+                self._watched.pop(wd, None)
 
     def _add_change(self, watched: _WatchedDirectory, change: Change, name: bytes) -> None:
         path = os.fsdecode(watched.path + b"/" + name if name else watched.path)
