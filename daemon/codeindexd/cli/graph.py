@@ -140,11 +140,11 @@ def print_refs(terminal: Terminal, result: RefsResult, cwd: str) -> None:
         terminal.print(terminal.style("dim", text))
 
 
-def print_calls(terminal: Terminal, result: CallersResult | CalleesResult, below: str, cwd: str) -> None:
-    """Print a tree of calls, each node with the line of its first call."""
+def print_calls(terminal: Terminal, result: CallersResult | CalleesResult, direction: str, cwd: str) -> None:
+    """Print a tree of calls, each node with the line of its first call; ``direction`` is "callers" or "callees"."""
     _print_targets(terminal, result["targets"], cwd)
-    nodes: Sequence[Mapping[str, Any]] = result[below]  # type: ignore[literal-required]
-    _print_nodes(terminal, nodes, below, cwd, 1)
+    nodes: Sequence[Mapping[str, Any]] = result[direction]  # type: ignore[literal-required]
+    _print_nodes(terminal, nodes, direction, cwd, 1)
     if (more := result["total"] - len(nodes)) > 0:
         terminal.print(terminal.style("dim", f"  {more:,} more; to see them: -n {result['total']}"))
     if unresolved := result.get("unresolved"):
@@ -152,16 +152,16 @@ def print_calls(terminal: Terminal, result: CallersResult | CalleesResult, below
         terminal.print(terminal.style("dim", cut_around(f"  not defined here: {safe(names)}", 0, _room(terminal, 0))))
 
 
-def _print_nodes(terminal: Terminal, nodes: Sequence[Mapping[str, Any]], below: str, cwd: str, depth: int) -> None:
+def _print_nodes(terminal: Terminal, nodes: Sequence[Mapping[str, Any]], direction: str, cwd: str, depth: int) -> None:
     for node in nodes:
         first = node["calls"][0]
-        line = node["symbol_line"] if below == "callees" else first["line"]
+        line = node["symbol_line"] if direction == "callees" else first["line"]
         label = node["symbol"] or "(outside definitions)"
         note = [f"{node['call_count']} calls"] if node["call_count"] > 1 else []
         note += ["by name"] if node["confidence"] == "name" else []
         note += ["see above"] if node.get("repeated") else []
         _print_line(terminal, node, cwd, f":{line}", [label], first["text"], note, indent="  " * depth)
-        _print_nodes(terminal, node.get(below, []), below, cwd, depth + 1)
+        _print_nodes(terminal, node.get(direction, []), direction, cwd, depth + 1)
         if more := node.get("more"):
             terminal.print(terminal.style("dim", f"{'  ' * (depth + 1)}{more:,} more"))
 
