@@ -42,18 +42,19 @@ async def verify(
     found = await _lasting_differences(root, on_progress)
     history = await _check_history(root)
     entry = _entry(root.spec, found, failed_files=root.status().counts.failed, history=history)
+    remaining: list[object] = []
     if history.differences and repair:
         await root.history.rebuild()
-        entry["repaired"] = not (await _check_history(root)).differences
+        remaining += (await _check_history(root)).differences
     if not found.differences:
         root.mark_verified()  # nothing is left to be compared after an unclean shutdown
     else:
         log.warning("index_differs_from_disk", root=str(root.spec.path), differences=len(found.differences))
         if repair:
             root = await _repair(root, found, rebuild)
-            entry["repaired"] = (
-                entry.get("repaired", True) and not (await _lasting_differences(root, on_progress)).differences
-            )
+            remaining += (await _lasting_differences(root, on_progress)).differences
+    if repair and (found.differences or history.differences):
+        entry["repaired"] = not remaining
     return entry
 
 
