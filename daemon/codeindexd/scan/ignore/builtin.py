@@ -187,15 +187,15 @@ def directory_verdict(name: bytes, package_file: bytes = b"") -> Verdict | None:
 
     ``package_file`` is one of PACKAGE_FILES beside it, b"" if there is none.
     """
-    verdict = _DIRECTORIES.get(name)
-    if verdict is None:
-        if package_file and name == VENDOR:
-            return _default("vendored", f"vendor/ beside {package_file.decode()}")
-        if name.startswith(b".") and name not in _SOURCE_DOT_DIRS:
-            return _HIDDEN
-        if name.endswith(_GENERATED_DIR_TAILS):
-            return _default("generated", f"*{name[name.rfind(b'.') :].decode()}/")
-    return verdict
+    if (verdict := _DIRECTORIES.get(name)) is not None:
+        return verdict
+    if package_file and name == VENDOR:
+        return _default("vendored", f"vendor/ beside {package_file.decode()}")
+    if name.startswith(b".") and name not in _SOURCE_DOT_DIRS:
+        return _HIDDEN
+    if name.endswith(_GENERATED_DIR_TAILS):
+        return _default("generated", f"*{name[name.rfind(b'.') :].decode()}/")
+    return None
 
 
 def file_verdict(name: bytes) -> Verdict | None:
