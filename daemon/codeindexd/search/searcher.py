@@ -397,10 +397,15 @@ async def _why_nothing(
     if not asks_for_text(parsed):
         return files, notes
     notes += notes_on_unexamined(max(0, len(roots) - MOST_AWAKE))
-    async with pinned_part(others[:_MOST_EXPLAINED]) as elsewhere:
-        matching = await run_all(partial(anyio.to_thread.run_sync, has_match, one, parsed) for one in elsewhere.pinned)
-    where = [os.fsdecode(one.root.spec.raw) for one, matches in zip(elsewhere.pinned, matching, strict=True) if matches]
+    where = await _roots_with_matches(others[:_MOST_EXPLAINED], parsed)
     return files, notes + notes_on_others(where, len(others) - _MOST_EXPLAINED)
+
+
+async def _roots_with_matches(roots: Sequence[SearchableRoot], parsed: ParsedQuery) -> list[str]:
+    """Return the paths of those among ``roots`` that have a match."""
+    async with pinned_part(roots) as part:
+        matching = await run_all(partial(anyio.to_thread.run_sync, has_match, one, parsed) for one in part.pinned)
+    return [os.fsdecode(one.root.spec.raw) for one, matches in zip(part.pinned, matching, strict=True) if matches]
 
 
 def _merge(hits_by_root: Iterable[list[Hit]], request: HitRequest) -> list[Hit]:
