@@ -98,6 +98,11 @@ class _Stream(Struct, eq=False):
     room: Signal = field(default_factory=Signal)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
+    async def wait_for_room(self, call: Call) -> None:
+        """Wait until ``call`` may have another job. It may always have one, however large."""
+        while call.held and (call.held >= WINDOW_JOBS or call.held_cost >= WINDOW_BYTES):
+            await self.room.wait()
+
 
 class WorkerPool:
     """A pool of ``count`` bulk workers and one for urgent jobs; with 0, one worker does everything, file by file.
@@ -267,8 +272,7 @@ class WorkerPool:
         with stream.scope:
             try:
                 async for job in _iterate(jobs):
-                    while call.held and (call.held >= WINDOW_JOBS or call.held_cost >= WINDOW_BYTES):
-                        await stream.room.wait()
+                    await stream.wait_for_room(call)
                     if call.closed:
                         return
                     self.schedule.submit(call, job)
