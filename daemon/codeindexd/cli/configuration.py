@@ -113,6 +113,7 @@ ACTIONS: Final[Mapping[str, Callable[..., dict[str, Any]]]] = {
 
 
 def _setting(examined: Examined, section: str, key: str) -> dict[str, Any]:
+    """Return a setting, its default, and where it was set; secrets in the URL of an embedding model are masked."""
     source = examined.sources.get((section, key))
     value = msgspec.to_builtins(getattr(getattr(examined.config, section), key))
     name = f"{section}.{key}"
@@ -122,8 +123,8 @@ def _setting(examined: Examined, section: str, key: str) -> dict[str, Any]:
         "key": name,
         "value": value,
         "default": msgspec.json.decode(default_text(SECTIONS[section], key)),
-        "source": None if source is None else source.name,
-        "line": None if source is None or not source.line else source.line,
+        "source": source.name if source else None,
+        "line": (source.line or None) if source else None,
         "meaning": MEANINGS[name],
     }
 

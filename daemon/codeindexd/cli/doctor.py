@@ -195,13 +195,14 @@ def _daemon(path: Path, environ: Mapping[str, str]) -> Check:
     except CodeindexError as error:
         return Check("daemon", CheckState.PROBLEM, error.message, error.hint)
     advertised = start.advertised_socket(str(path), environ)
-    for address in (path, Path(advertised)) if advertised else (path,):
+    addresses = [path, Path(advertised)] if advertised else [path]
+    for address in addresses:
         try:
             return _running_daemon(_ask(address), address, expected=path)
         except (OSError, CodeindexError, KeyError, TypeError) as error:
             reason = str(error)
     if (holder := start.running_daemon(environ)) is not None:
-        detail = f"{holder.description} is running, but cannot be reached at {advertised or path}: {reason}"
+        detail = f"{holder.description} is running, but cannot be reached at {addresses[-1]}: {reason}"
         if not holder.is_ours:
             remedy = "it may run in another container or on another machine: stop it there"
             return Check("daemon", CheckState.PROBLEM, detail, remedy)
