@@ -50,9 +50,9 @@ def _run(settings: Config, paths: Paths, *, log_format: str, log_level: str) -> 
 
     from codeindexd.daemon import app, logs
 
-    gc.freeze()  # what is loaded now stays, and need not be looked through again and again
+    gc.freeze()  # collections need not examine what is loaded by now
     gc.enable()
-    os.umask(0o077)  # before anything else, since files that libraries create must be private too
+    os.umask(0o077)  # files that libraries create must be private too
     paths.create()
     log = logs.configure(format=log_format, level=log_level, file=paths.log_file)
     anyio.run(functools.partial(app.run, settings, paths=paths, log_destination=log))

@@ -160,7 +160,7 @@ def _from_command_line(overrides: Mapping[str, Any]) -> Iterator[_Given]:
 
 
 def _contradictions(path: Path, examined: Examined) -> Iterator[Problem]:
-    """Yield problems of settings that are possible each, but not together or not on this system."""
+    """Yield problems of settings that are valid alone, but not together or not on this system."""
     watch = examined.config.watch
     if watch.backend == "inotify" and sys.platform != "linux":
         where = examined.sources["watch", "backend"]

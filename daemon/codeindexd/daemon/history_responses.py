@@ -35,13 +35,13 @@ def hit_entry(root: Root, hit: CommitHit, prefix: bytes) -> Entry:
 
 def change_entry(change: Change, prefix: bytes) -> Entry:
     """Return a changed path, relative to the directory ``prefix``; lines that were not counted are -1."""
-    former = path_to_json(change.old_path.removeprefix(prefix), key="old_path") if change.old_path else {}
+    old_path = path_to_json(change.old_path.removeprefix(prefix), key="old_path") if change.old_path else {}
     return {
         **path_to_json(change.path.removeprefix(prefix)),
         "kind": change.kind.value,
         "added": change.added,
         "removed": change.removed,
-        **former,
+        **old_path,
         "definitions": list(change.definitions[:_MOST_DEFINITIONS]),
     }
 

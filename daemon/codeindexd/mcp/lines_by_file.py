@@ -21,7 +21,7 @@ class FileLine:
 
 
 def page_of_lines(lines: Sequence[FileLine], page: int, room: int) -> range:
-    """Return the indexes of the lines on a page, counted from 1, if each page has ``room`` tokens.
+    """Return the indexes of the lines on the ``page``-th page (from 1), if each page has ``room`` tokens.
 
     Each page has at least one line. The range is empty if there are fewer pages.
     """

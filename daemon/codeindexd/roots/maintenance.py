@@ -99,8 +99,8 @@ async def keep_stores_tidy(
 ) -> None:
     """Maintain the stores and release memory once after each change, when the root is idle; runs until cancelled.
 
-    ``should_stop`` interrupts maintenance; it and ``trim_memory`` are called in threads. ``committed``
-    reports every commit.
+    ``should_stop`` interrupts maintenance; it and ``trim_memory`` are called in threads. ``committed`` reports every
+    commit. A failure is one of ``problems`` until maintenance succeeds.
     """
     maintained = seen = -1
     attempts = 0

@@ -25,7 +25,7 @@ _FILTERS: Final = (
 def chunks_passing_filters(snapshot: Snapshot, parsed: ParsedQuery) -> Ids | None:
     """Return the sorted ids of the chunks that pass the filters; None if the query has no filters.
 
-    The array is read-only; questions with the same filters may get the same one.
+    The array is read-only; queries with the same filters may get the same one.
     """
     has_negative = parsed.languages_left_out or parsed.kinds_left_out or parsed.symbols_left_out
     if not (parsed.language or parsed.kinds or parsed.symbol or parsed.include or parsed.exclude or has_negative):

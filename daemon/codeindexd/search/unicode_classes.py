@@ -92,8 +92,9 @@ def _parts(pattern: str) -> Iterator[tuple[int, str, int]]:
 
 
 def _class_size(pattern: str, at: int) -> int:
+    """Return the length of the class (``[...]``) that starts at ``at``; it reaches to the end if nothing closes it."""
     end = at + 1 + pattern.startswith("^", at + 1)
-    end += pattern.startswith("]", end)
+    end += pattern.startswith("]", end)  # the first character of a class does not close it
     while end < len(pattern) and pattern[end] != "]":
         if pattern.startswith("[:", end) and (posix := pattern.find(":]", end)) > 0:
             end = posix + 1

@@ -71,7 +71,7 @@ def _serve(channel: wire.Channel, pipeline_path: str) -> int:
     if not isinstance(start, wire.Start):
         raise wire.BrokenStreamError("the first message is not the settings")
     pipeline = _load(pipeline_path, start.settings)
-    gc.freeze()  # what is loaded now stays, and need not be looked through again and again
+    gc.freeze()  # collections need not examine what is loaded by now
     process_limits.limit_memory(start.settings.memory_limit_bytes)
     if start.at_low_priority:  # not earlier: on a busy machine the start alone would take a minute
         process_limits.lower_priority(start.settings.nice)

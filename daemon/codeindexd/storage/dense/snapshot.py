@@ -85,7 +85,7 @@ class DenseSnapshot:
     def _wanted(self, allowed: Ids | None) -> list[Mask | None]:
         """Return for each segment a mask (n,) of the rows that are alive and allowed; None if all are.
 
-        The masks for the last few arrays of ``allowed`` are kept: questions with the same filter come with the same
+        The masks for the last few arrays of ``allowed`` are kept: queries with the same filter come with the same
         array.
         """
         if allowed is None:

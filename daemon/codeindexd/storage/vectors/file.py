@@ -174,6 +174,7 @@ class VectorFile(ABC):
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commit what the block writes; roll it back if the block raises. Raises StoreFullError, StoreDamagedError."""
         with self._lock, Translated(self.path):
             connection = self._writer()
             try:
@@ -182,7 +183,7 @@ class VectorFile(ABC):
                 connection.execute("COMMIT")
             except BaseException:
                 rollback(connection)
-                self._identities.clear()
+                self._identities.clear()  # some may be of rows that were rolled back
                 raise
 
     def _disconnect(self) -> None:
