@@ -10,6 +10,7 @@ from pathlib import Path
 from codeindexd.storage.sqlite import Row, connect, file_identity, translate
 from codeindexd.storage.vectors.schema import is_intact
 
+_KEYS = "SELECT hash, vector_id FROM key WHERE identity = ? AND hash >= ? AND hash < ?"
 _VECTOR = "SELECT data, checksum FROM vector WHERE id = ?"
 # I/O errors do not count as temporary: vectors that can never be read again must be left behind.
 _TEMPORARY = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
@@ -30,16 +31,20 @@ def intact_vectors(path: Path) -> Iterator[tuple[str, list[tuple[bytes, bytes]]]
         return
     with closing(connection):
         for number, name in _rows(path, connection, "SELECT id, name FROM identity"):
-            for first in range(256):
-                part = (bytes([first]), bytes([first + 1]) if first < 255 else _AFTER_ALL_HASHES)
-                select = "SELECT hash, vector_id FROM key WHERE identity = ? AND hash >= ? AND hash < ?"
-                vectors: list[tuple[bytes, bytes]] = []
-                for digest, vector_id in _rows(path, connection, select, number, *part):
-                    for data, checksum in _rows(path, connection, _VECTOR, vector_id):
-                        if isinstance(name, str) and is_intact(name, digest, data, checksum):
-                            vectors.append((digest, data))
-                if vectors:
+            for first in range(256) if isinstance(name, str) else ():
+                if vectors := list(_vectors_in_part(path, connection, number, name, first)):
                     yield name, vectors
+
+
+def _vectors_in_part(
+    path: Path, connection: sqlite3.Connection, number: int, name: str, first: int
+) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (embed hash, vector) for the intact vectors of an identity whose hashes begin with the byte ``first``."""
+    part = (bytes([first]), bytes([first + 1]) if first < 255 else _AFTER_ALL_HASHES)
+    for digest, vector_id in _rows(path, connection, _KEYS, number, *part):
+        for data, checksum in _rows(path, connection, _VECTOR, vector_id):
+            if is_intact(name, digest, data, checksum):
+                yield digest, data
 
 
 def _rows(path: Path, connection: sqlite3.Connection, sql: str, *values: object) -> list[Row]:
