@@ -100,8 +100,26 @@ def impact_of(graph: CodeGraph, changed: Sequence[Target], *, depth: int, limit:
     Stops after 400 definitions or two seconds, and returns at most ``limit`` of what it found: of equally near and sure
     places, one in each file before a second, and files with more places first.
     """
-    deadline = time.monotonic() + _BUDGET_S
     impact = Impact(list(changed))
+    found, impact.stopped = _follow(graph, changed, depth)
+    if depth > 1:
+        is_used = _is_used_elsewhere(changed, found.values())
+        indirect = [target for target in changed if not is_used or overridden(graph, target)]
+        own_keys = {target.key for target in changed}
+        for owner, use in uses_of_types(graph, indirect):
+            reached = _reached(use, owner, 2, use.confidence)
+            if (key := _key(reached)) not in own_keys:
+                found.setdefault(key, reached)
+    impact.reached = _spread_over_files(list(found.values()), limit)
+    if len(found) > limit:
+        impact.stopped = f"{len(found) - limit:,} more are reached; raise the limit to see them"
+    impact.reached = [now for one in impact.reached if (now := _on_disk(graph, one)) is not None]
+    return impact
+
+
+def _follow(graph: CodeGraph, changed: Sequence[Target], depth: int) -> tuple[dict[tuple[int, int], Reached], str]:
+    """Return by key what references to ``changed`` reach, and why they were not followed further; "" if all were."""
+    deadline = time.monotonic() + _BUDGET_S
     seen: set[tuple[int, int]] = {target.key for target in changed}
     found: dict[tuple[int, int], Reached] = {}
     level = [(target, Confidence.EXACT) for target in changed]
@@ -110,38 +128,21 @@ def impact_of(graph: CodeGraph, changed: Sequence[Target], *, depth: int, limit:
         following: list[tuple[Target, Confidence]] = []
         for target, confidence in level:
             if expanded >= MOST_EXPANDED or time.monotonic() > deadline:
-                impact.stopped = f"stopped after the users of {expanded:,} definitions, {distance} references away"
-                break
+                return found, f"stopped after the users of {expanded:,} definitions, {distance} references away"
             expanded += 1
             for use in [*graph.uses_of([target]), *uses_of_overridden(graph, target)]:
                 reached = _reached(use, target, distance, min(confidence, use.confidence))
                 key = _key(reached)
-                if key in seen:
+                if key in seen or (key in found and found[key].confidence >= reached.confidence):
                     continue
-                before = found.get(key)
-                if before is None or before.confidence < reached.confidence:
-                    found[key] = reached
-                    if reached.target is not None and reached.confidence > Confidence.NAME:
-                        following.append((reached.target, reached.confidence))
+                found[key] = reached
+                if reached.target is not None and reached.confidence > Confidence.NAME:
+                    following.append((reached.target, reached.confidence))
         seen.update(found)
-        level = [(target, confidence) for target, confidence in dict.fromkeys(following)]
-        if not level or impact.stopped:
-            break
-    else:
-        if level:
-            impact.stopped = f"followed for {depth} references; use a larger depth to see more"
-    if depth > 1:
-        is_used = _is_used_elsewhere(changed, found.values())
-        indirect = [target for target in changed if not is_used or overridden(graph, target)]
-        for owner, use in uses_of_types(graph, indirect):
-            reached = _reached(use, owner, 2, use.confidence)
-            if (key := _key(reached)) not in seen:
-                found.setdefault(key, reached)
-    impact.reached = _spread_over_files(list(found.values()), limit)
-    if len(found) > limit:
-        impact.stopped = f"{len(found) - limit:,} more are reached; raise the limit to see them"
-    impact.reached = [now for one in impact.reached if (now := _on_disk(graph, one)) is not None]
-    return impact
+        level = list(dict.fromkeys(following))
+        if not level:
+            return found, ""
+    return found, f"followed for {depth} references; use a larger depth to see more"
 
 
 def _is_used_elsewhere(changed: Iterable[Target], reached: Iterable[Reached]) -> bool:
