@@ -218,14 +218,7 @@ def code_map(graph: CodeGraph, ranks: Ranks, below: bytes, *, tokens: int) -> Co
     for start in range(0, len(ranks.scores), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         ids = ranks.file_ids[part].tolist()
-        wanted = [file_id for file_id in dict.fromkeys(ids) if file_id not in files]
-        loaded = {file.file.file_id: file for file in graph.load(wanted)}
-        files.update(
-            {
-                file_id: file if (file := loaded.get(file_id)) and _is_below(file.path, below) else None
-                for file_id in wanted
-            }
-        )
+        files |= _files_below(graph, below, [file_id for file_id in dict.fromkeys(ids) if file_id not in files])
         for file_id, number, score in zip(ids, ranks.numbers[part].tolist(), ranks.scores[part].tolist(), strict=True):
             file = files[file_id]
             if file is None or number >= len(file.definitions):
@@ -253,6 +246,12 @@ def code_map(graph: CodeGraph, ranks: Ranks, below: bytes, *, tokens: int) -> Co
     mapped.sort(key=lambda one: one.file.path)
     count = sum(len(one.numbers) for one in mapped)
     return CodeMap(mapped, render(mapped), count, max(total, count))
+
+
+def _files_below(graph: CodeGraph, below: bytes, file_ids: Sequence[int]) -> dict[int, CodeFile | None]:
+    """Return files by id; None for those that are gone, or not at or below a path."""
+    loaded = {file.file.file_id: file for file in graph.load(file_ids) if _is_below(file.path, below)}
+    return {file_id: loaded.get(file_id) for file_id in file_ids}
 
 
 def _is_below(path: bytes, above: bytes) -> bool:
