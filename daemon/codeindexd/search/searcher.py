@@ -133,11 +133,7 @@ class Searcher:
         for some in parts:
             async with pinned_part(some) as part:
                 if query is None:
-                    # With more parts, a word that does not occur in this one may occur in the next.
-                    if len(parts) == 1 and _words_to_correct(parsed):
-                        parsed = await anyio.to_thread.run_sync(_with_corrections, part.pinned, parsed)
-                    if parsed.message:
-                        parsed = await anyio.to_thread.run_sync(_as_message_of_code, part.pinned, parsed)
+                    parsed = await _adapted(part.pinned, parsed, is_only_part=len(parts) == 1)
                     query, notes = await self._prepare(roots, parsed)
                 retrieve_from = partial(_matching_chunks, query=query, limit=limit, notes=notes)
                 request = _request(query, limit)
@@ -340,6 +336,16 @@ class Searcher:
 
 def _matching_chunks(pinned: PinnedRoot, *, query: PreparedQuery, limit: int, notes: list[str]) -> list[Ranked]:
     return retrieve.matching_chunks(pinned.root, pinned.snapshot, query, limit, notes)
+
+
+async def _adapted(pinned: Sequence[PinnedRoot], parsed: ParsedQuery, *, is_only_part: bool) -> ParsedQuery:
+    """Return the query with misspelt words replaced, and as a message with values if the code of a root has it."""
+    # With more parts, a word that does not occur in this one may occur in the next.
+    if is_only_part and _words_to_correct(parsed):
+        parsed = await anyio.to_thread.run_sync(_with_corrections, pinned, parsed)
+    if parsed.message:
+        parsed = await anyio.to_thread.run_sync(_as_message_of_code, pinned, parsed)
+    return parsed
 
 
 def _as_message_of_code(pinned: Sequence[PinnedRoot], parsed: ParsedQuery) -> ParsedQuery:
