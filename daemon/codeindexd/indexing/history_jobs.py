@@ -72,18 +72,9 @@ class HistoryJobs:
         batches = [ids[start : start + BATCH_COMMITS] for start in range(0, len(ids), BATCH_COMMITS)]
         while batches:
             failed: list[PackedIds] = []
-            current = batches
-
-            async def jobs(current: Sequence[PackedIds] = current) -> AsyncIterator[HistoryJob]:
-                for number, batch in enumerate(current):
-                    await self._gate.wait()
-                    request = requests.encode(ReadRequest(repository, batch.joined))
-                    name = b"commit %s" % batch[0].hex().encode()
-                    yield HistoryJob(number, name, request, len(batch) * _COMMIT_COST)
-
-            async with aclosing(self._pool.history(jobs())) as results:
+            async with aclosing(self._pool.history(self._read_jobs(repository, batches))) as results:
                 async for result in results:
-                    batch = current[result.job_id]
+                    batch = batches[result.job_id]
                     if result.error:
                         if len(batch) == 1:
                             yield ReadAnswer([], {batch[0]: result.error})
@@ -95,3 +86,11 @@ class HistoryJobs:
                         raise _refusal(answer)
                     yield answer
             batches = failed
+
+    async def _read_jobs(self, repository: Repository, batches: Sequence[PackedIds]) -> AsyncIterator[HistoryJob]:
+        """Yield a job for each batch, numbered from 0, while the gate is open."""
+        for number, batch in enumerate(batches):
+            await self._gate.wait()
+            request = requests.encode(ReadRequest(repository, batch.joined))
+            name = b"commit %s" % batch[0].hex().encode()
+            yield HistoryJob(number, name, request, len(batch) * _COMMIT_COST)
