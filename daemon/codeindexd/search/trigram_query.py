@@ -114,24 +114,21 @@ def _cross(left: Iterable[bytes], right: frozenset[bytes]) -> frozenset[bytes]:
 
 
 def _concatenated(left: _Part, right: _Part) -> _Part:
+    """Return what is known of the matches of ``left`` followed by ``right``."""
     empty = left.empty and right.empty
     if left.exact is not None and right.exact is not None:
         return _bounded(_Part(empty, _cross(left.exact, right.exact), inner=all_of([left.inner, right.inner])))
     inner = [left.inner, right.inner]
-    if left.exact is not None:
-        prefixes = _cross(left.exact, right.prefixes)
-    else:
-        prefixes = left.prefixes | (right.prefixes if left.empty else frozenset())
-        if left.empty and right.exact is not None:
-            prefixes = left.prefixes | right.exact
-    if right.exact is not None:
-        suffixes = _cross(left.suffixes, right.exact)
-    else:
-        suffixes = right.suffixes | (left.suffixes if right.empty else frozenset())
-        if right.empty and left.exact is not None:
-            suffixes = right.suffixes | left.exact
     ends = left.exact if left.exact is not None else left.suffixes
     begins = right.exact if right.exact is not None else right.prefixes
+    if left.exact is not None:
+        prefixes = _cross(left.exact, begins)
+    else:
+        prefixes = left.prefixes | begins if left.empty else left.prefixes
+    if right.exact is not None:
+        suffixes = _cross(ends, right.exact)
+    else:
+        suffixes = right.suffixes | ends if right.empty else right.suffixes
     if len(ends) * len(begins) <= _MOST_AFFIXES**2:
         inner.append(_one_of(_cross(ends, begins)))  # the trigrams across the seam
     return _bounded(_Part(empty, None, prefixes, suffixes, all_of(inner)))
@@ -226,10 +223,11 @@ class _Parser:
         return part
 
     def _bounds(self) -> tuple[int, int | None] | None:
+        """Read ``{least,most}``; ``most`` is None if there is no upper bound. Return None if it is not a repetition."""
         end = self._text.find("}", self._at)
         least, comma, most = self._text[self._at + 1 : end].partition(",")
         if end < 0 or not least.isdecimal() or not (most.isdecimal() or not most):
-            return None  # a brace that stands for itself
+            return None
         self._at = end + 1
         return int(least), int(most) if most else (None if comma else int(least))
 
