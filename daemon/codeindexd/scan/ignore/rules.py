@@ -166,25 +166,13 @@ class IgnoreRules(Struct, frozen=True):
         content. If ``directory`` is the top of another repository, ``repository`` are its exclude sources, as in
         ``for_root``, and ``tracked`` is its index; git rules from above do not apply in it.
         """
-        git, own = self._git, self._own
         skip = len(directory) + 1 if directory else 0
         prefix = directory.decode("utf-8", "backslashreplace") + "/" if directory else ""
-        if repository is not None and self._gitignore:
-            fresh = [_Level(name, compiled(content), skip, quotable=quotable) for name, content, quotable in repository]
-            git = tuple(level for level in fresh if level.patterns)
-        if self._gitignore and (patterns := compiled(files.get(GITIGNORE, b""))):
-            git = (_Level(f"{prefix}.gitignore", patterns, skip), *git)
-        if self._gitignore and b".hg" in names:
-            found = compiled_hgignore(files.get(HGIGNORE, b""))
-            git = (*(_Level(f"{prefix}.hgignore", patterns, skip) for patterns in found), *git)
-        search = self._search
-        if any(files.get(name) for name in _SEARCH_IGNORE):
-            search = tuple(
-                (_Level(f"{prefix}{name.decode()}", patterns, skip), *levels)
-                if (patterns := compiled(files.get(name, b"")))
-                else levels
-                for name, levels in zip(_SEARCH_IGNORE, self._search or ((), ()), strict=True)
-            )
+        git = self._git
+        if self._gitignore:
+            git = self._git_levels(files, repository, prefix, skip, has_hg=b".hg" in names)
+        search = self._search_levels(files, prefix, skip)
+        own = self._own
         if patterns := compiled(files.get(OWN_IGNORE, b"")):
             own = (_Level(f"{prefix}.codeindexignore", patterns, skip), *own)
         include = self._include
@@ -211,6 +199,32 @@ class IgnoreRules(Struct, frozen=True):
             _tracked=tracked,
             _only_tracked=only_tracked,
             _package_file=package_file,
+        )
+
+    def _git_levels(
+        self, files: Mapping[bytes, bytes], repository: Sequence[Source] | None, prefix: str, skip: int, *, has_hg: bool
+    ) -> tuple[_Level, ...]:
+        """Return the rules of version control with those of one more directory, as :meth:`enter` is given them."""
+        git = self._git
+        if repository is not None:
+            fresh = [_Level(name, compiled(content), skip, quotable=quotable) for name, content, quotable in repository]
+            git = tuple(level for level in fresh if level.patterns)
+        if patterns := compiled(files.get(GITIGNORE, b"")):
+            git = (_Level(f"{prefix}.gitignore", patterns, skip), *git)
+        if has_hg:
+            found = compiled_hgignore(files.get(HGIGNORE, b""))
+            git = (*(_Level(f"{prefix}.hgignore", patterns, skip) for patterns in found), *git)
+        return git
+
+    def _search_levels(self, files: Mapping[bytes, bytes], prefix: str, skip: int) -> tuple[tuple[_Level, ...], ...]:
+        """Return the rules of search tools with those of one more directory."""
+        if not any(files.get(name) for name in _SEARCH_IGNORE):
+            return self._search
+        return tuple(
+            (_Level(f"{prefix}{name.decode()}", patterns, skip), *levels)
+            if (patterns := compiled(files.get(name, b"")))
+            else levels
+            for name, levels in zip(_SEARCH_IGNORE, self._search or ((), ()), strict=True)
         )
 
     def verdict(self, path: bytes, *, is_dir: bool) -> Verdict | None:
