@@ -31,7 +31,8 @@ from search.indexed_root import Indexed
         ("def refresh(self, token)", "refresh", "method"),
         ("async def refresh", "refresh", "function"),
         ("pub async fn refresh(&self) -> Result", "refresh", "method"),
-        ("func (s *Session) Refresh(ctx context.Context)", "Refresh", "method"),
+        ("func (s *Session) Refresh(ctx context.Context)", "Session.Refresh", "method"),
+        ("def location=(value)", "location=", "method"),
         ("function Session:refresh()", "Session.refresh", "method"),
         ("local function refresh_all", "refresh_all", "function"),
         ("#define MAX_AGE 5", "", ""),
@@ -76,6 +77,13 @@ def test_what_may_be_a_topic_is_not_certain(text: str) -> None:
     found = declaration_in(text)
     assert found is not None
     assert not found.is_certain
+
+
+def test_the_receiver_of_a_method_is_part_of_its_name() -> None:
+    for text in ("func (c *Client) Do(", "func (c Client) Do", "func (c *Client[T]) Do(x int) {"):
+        found = declaration_in(text)
+        assert found is not None
+        assert found.name == "Client.Do"
 
 
 @pytest.mark.parametrize("part", ["static ", "class ", "a.", "a::", "(", "_", "where is "])
@@ -158,6 +166,33 @@ async def test_a_member_of_something_unknown_is_looked_up_if_few_define_it(index
     indexed.save("defining_too.py", "def fetch():\n    pass\n")
     answer = await Searcher({}, mask_secrets=True).search([indexed], parse("client.fetch"), 10)
     assert answer.hits
+    assert all("declared" not in hit.parts for hit in answer.hits)
+
+
+@pytest.mark.anyio
+async def test_all_of_a_head_is_more_than_its_name(indexed: Indexed) -> None:
+    for number in range(3):
+        indexed.save(
+            f"box_{number}.scala", f"object Box{number} {{\n  def map: F[T{number}] = g\n\n  def map(x: Int) = x\n}}\n"
+        )
+    answer = await Searcher({}, mask_secrets=True).search([indexed], parse("def map: F[T1] = g"), 10)
+    assert (answer.hits[0].chunk.path, answer.hits[0].best_line) == (b"box_1.scala", 2)
+
+
+@pytest.mark.anyio
+async def test_a_filter_decides_before_tests_and_documents_are_left_out(indexed: Indexed) -> None:
+    indexed.save("src/error.py", "class Failure:\n    pass\n")
+    indexed.save("tests/test_error.py", "class Failure:\n    x = 1\n")
+    answer = await Searcher({}, mask_secrets=True).search([indexed], parse("Failure class -path:src/**"), 10)
+    assert answer.hits[0].chunk.path == b"tests/test_error.py"
+    assert answer.hits[0].parts["declared"] > 0
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("text", ["settings.json", "Object.json", "config.json"])
+async def test_a_file_name_asks_for_no_member(indexed: Indexed, text: str) -> None:
+    indexed.save("app.py", "class App:\n    def json(self):\n        pass\n")
+    answer = await Searcher({}, mask_secrets=True).search([indexed], parse(text), 10)
     assert all("declared" not in hit.parts for hit in answer.hits)
 
 

@@ -113,10 +113,12 @@ def test_a_masked_secret_is_not_found(root: Indexed) -> None:
         ("unknown command isn't for nobody's", False),
         ("where is unknown command 'x' for 'y'", False),
         ('this include "x" is nowhere here', False),
+        ('a name that is "x"', False),
     ],
 )
 def test_a_message_with_quoted_values_is_known_by_its_fixed_parts(root: Indexed, text: str, is_message: bool) -> None:
     root.save("comment.py", "# this include is nowhere here\n")
+    root.save("sentence.py", "TEXT = 'something'  # it's a name that is everywhere\n")
     root.save("command.go", 'return fmt.Errorf("unknown command %q for %q%s", name, path, similar)\n')
     with root.pin_snapshot() as snapshot:
         assert snapshot is not None

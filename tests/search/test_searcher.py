@@ -358,6 +358,7 @@ async def test_a_compound_name_is_found_in_a_test_before_what_lacks_it(indexed: 
         ('Invalid option at this index "2"', b"errors.c"),
         ('unknown key "x" for "y"', b"keys.go"),
         ('no such file "users table"', b"notes.py"),
+        ('such a name of "users table"', b"notes.py"),
     ],
 )
 async def test_what_a_message_quotes_need_not_occur(indexed: Indexed, text: str, path: bytes) -> None:

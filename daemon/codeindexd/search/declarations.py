@@ -7,8 +7,9 @@ name, whatever else the code says about the words.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -28,6 +29,12 @@ _TYPES: Final = frozenset(
 _MODULES: Final = frozenset({"class", "extension", "module", "namespace", "object", "package"})
 _FUNCTIONS: Final = frozenset({"constructor", "function", "macro", "method", "property"})
 _VALUES: Final = frozenset({"constant", "enum_member", "field", "function", "macro", "property", "variable"}) | _TYPES
+_LABELS: Final = frozenset({"data", "key", "section"})
+_EXTENSIONS: Final = frozenset(
+    {"c", "cc", "cfg", "cpp", "cs", "css", "go", "h", "html", "ini", "java", "js", "json", "jsx", "kt", "lock", "lua"}
+    | {"md", "mod", "php", "py", "rb", "rs", "rst", "scala", "sh", "sql", "swift", "toml", "ts", "tsx", "txt", "xml"}
+    | {"yaml", "yml", "zig"}
+)
 _DETAILS: Final = frozenset({"constant", "enum_member", "field", "key", "property", "variable"})
 _KINDS: Final = {
     **dict.fromkeys(("class", "enum", "interface", "object", "record", "struct", "trait", "type", "union"), _TYPES),
@@ -38,6 +45,7 @@ _KINDS: Final = {
     **dict.fromkeys(("#define", "const", "constant", "let", "local", "val", "var", "variable"), _VALUES),
 }
 _NOUNS: Final = frozenset({
+    "actor", "const", "enum", "proc", "trait", "val", "var",
     "class", "constant", "data", "definition", "extension", "fun", "function", "implementation", "interface", "let",
     "local", "macro", "method", "module", "namespace", "object", "package", "protocol", "record", "sub", "type",
     "union", "variable",
@@ -49,10 +57,11 @@ _MODIFIER: Final = (
     r"|internal|lazy|local|open|override|partial|private|protected|public|pub(?:\([^()]*\))?|readonly|sealed|static"
     r"|suspend|typedef|unsafe|value|virtual|data)"
 )
-_NAME: Final = r"[A-Za-z_$][\w$]*[?!]?(?:(?:\.|::|->|:|\\|#)[A-Za-z_$][\w$]*[?!]?)*"
+_NAME: Final = r"[A-Za-z_$][\w$]*(?:[?!]|=(?=\())?(?:(?:\.|::|->|:|\\|#)[A-Za-z_$][\w$]*(?:[?!]|=(?=\())?)*"
 _HEAD: Final = re.compile(
-    rf"(?:{_MODIFIER}\s+)*(?P<keyword>{'|'.join(map(re.escape, sorted(_KINDS)))})\s+(?:\([^()]*\)\s*)?(?P<name>{_NAME})"
-    r"\s*(?:[(<\[{:=;,|].*|(?:extends|implements|deriving)\b.*|(?:struct|interface|do)\s*\{?)?"
+    rf"(?:{_MODIFIER}\s+)*(?P<keyword>{'|'.join(map(re.escape, sorted(_KINDS)))})\s+"
+    rf"(?:\((?P<receiver>[^()]*)\)\s*)?(?P<name>{_NAME})"
+    r"\s*(?P<more>[(<\[{:=;,|].*|(?:extends|implements|deriving)\b.*|(?:struct|interface|do)\s*\{?)?"
 )
 _NAME_FIRST: Final = re.compile(
     rf"(?P<name>{_NAME})\s+(?P<keyword>class|constant|enum|function|interface|macro|method|module|namespace|object"
@@ -76,12 +85,26 @@ class Declaration(Struct, frozen=True):
     """A definition that a query asks for: its name, with dots between its parts, and its kind, one of ``kinds``.
 
     Any kind if there are none. ``is_certain`` is False for words that may as well be about something else, such as
-    ``type inference``.
+    ``type inference``. ``has_more`` is True for a head with more than a name, such as its parameters.
     """
 
     name: str
     kinds: frozenset[str]
     is_certain: bool
+    has_more: bool = False
+
+
+class Declared(NamedTuple):
+    """A definition that a declaration asks for.
+
+    ``is_certain`` is False if the query may be about something else, ``is_guess`` True for a member of something
+    unknown.
+    """
+
+    chunk: StoredChunk
+    line: int
+    is_certain: bool
+    is_guess: bool
 
 
 def declaration_in(text: str) -> Declaration | None:
@@ -89,9 +112,11 @@ def declaration_in(text: str) -> Declaration | None:
     text = text.strip()
     if len(text) > _MOST_CHARS or "\n" in text:
         return None
-    may_be_topic = _WORD
+    may_be_topic, has_more = _WORD, False
     if found := _HEAD.fullmatch(text):
-        keyword, name = found["keyword"], found["name"]
+        keyword, name, has_more = found["keyword"], found["name"], bool(found["more"])
+        if receiver := re.findall(r"[A-Za-z_]\w*", re.sub(r"\[.*\]", "", found["receiver"] or "")):
+            name = f"{receiver[-1]}.{name}"
     elif found := _NAME_FIRST.fullmatch(text):
         keyword, name, may_be_topic = found["keyword"], found["name"], _TOPIC
     elif (found := _WHERE.fullmatch(text)) and (found["end"] or not text.lower().startswith("where")):
@@ -103,45 +128,60 @@ def declaration_in(text: str) -> Declaration | None:
     else:
         return None
     is_certain = keyword not in _NOUNS or not may_be_topic.fullmatch(name)
-    return Declaration(_SEPARATOR.sub(".", name), _KINDS.get(keyword, frozenset()), is_certain)
+    return Declaration(_SEPARATOR.sub(".", name), _KINDS.get(keyword, frozenset()), is_certain, has_more)
 
 
-def chunks_declaring(catalog: CatalogSnapshot, declaration: Declaration) -> Iterator[tuple[StoredChunk, int, bool]]:
-    """Yield the chunk and the line of each definition that ``declaration`` asks for, and whether it certainly does.
+def chunks_declaring(
+    catalog: CatalogSnapshot, declaration: Declaration, allowed: Callable[[int], bool] = lambda _: True
+) -> Iterator[Declared]:
+    """Yield the definitions that ``declaration`` asks for, those in chunks whose ids are ``allowed``.
 
     The first parts of a name may be those of a module (``os.path.join``), that is of the path of the file, or a
     variable (``app.use``) if the last part is defined in few places. Nothing for a name that very many files define.
-    Names in another case count only if there are no others, and are not certain.
+    Names in another case count only if there are no others, and are not certain; nor are keys and headings.
     """
     last = declaration.name.rpartition(".")[2]
-    for one in _definitions(catalog, declaration):
-        yield one.chunk, one.definition.line, declaration.is_certain and one.definition.name == last
+    found, is_guess = _definitions(catalog, declaration, allowed)
+    for one in found:
+        is_certain = declaration.is_certain and one.definition.name == last
+        if is_certain or one.definition.kind not in _LABELS:
+            yield Declared(one.chunk, one.definition.line, is_certain, is_guess)
 
 
-def _definitions(catalog: CatalogSnapshot, declaration: Declaration) -> list[StoredDefinition]:
+def _definitions(
+    catalog: CatalogSnapshot, declaration: Declaration, allowed: Callable[[int], bool]
+) -> tuple[list[StoredDefinition], bool]:
+    """Return the definitions, and True if they are only members of the name's last part."""
     parts = declaration.name.split(".")
     files = catalog.files_defining([declaration.name, parts[-1]])
     within = files & catalog.files_defining([parts[-2]]) if len(parts) > 1 and len(files) > _MOST_FILES else files
-    if found := _defining(catalog, declaration.name, within, declaration.kinds):
-        return found
+    find = partial(_defining, catalog, kinds=declaration.kinds, allowed=allowed)
+    if found := find(declaration.name, within):
+        return found, False
     if len(parts) == 1 or len(files) > _MOST_FILES_BY_PATH:
-        return []
+        return [], False
     paths = {file_id: file.entry.path for file_id, file in catalog.files_by_id(files).items()}
     for number in range(1, len(parts)):
         within = {file_id for file_id, path in paths.items() if _is_in_module(path, parts[:number])}
         name = ".".join(parts[number:])
-        if found := _defining(catalog, name, within, declaration.kinds):
-            return [one for one in found if one.definition.qualified == name] or found
-    found = _defining(catalog, parts[-1], files, declaration.kinds)
-    return found if len(found) <= _MOST_OF_VARIABLE else []
+        if found := find(name, within):
+            return [one for one in found if one.definition.qualified == name] or found, False
+    found = find(parts[-1], files) if parts[-1] not in _EXTENSIONS and not parts[-2][:1].isupper() else []
+    return (found if len(found) <= _MOST_OF_VARIABLE else []), True
 
 
 def _defining(
-    catalog: CatalogSnapshot, name: str, files: Collection[int], kinds: Collection[str]
+    catalog: CatalogSnapshot,
+    name: str,
+    files: Collection[int],
+    *,
+    kinds: Collection[str],
+    allowed: Callable[[int], bool],
 ) -> list[StoredDefinition]:
     """Return at most 50 definitions of ``name`` in ``files``, of ``kinds`` if there are any; none in too many files.
 
-    Those in documents and tests, in another case, and for any kind those of values, only if there are no others.
+    Those in documents and tests, in another case, properties, and for any kind those of values, only if there are no
+    others.
     """
     if not 0 < len(files) <= _MOST_FILES:
         return []
@@ -150,10 +190,11 @@ def _defining(
         name, limit=_MOST_DEFINITIONS, files=files, accepts=lambda one: not kinds or one.kind in kinds
     )
     for is_better in (
+        lambda one: allowed(one.chunk.chunk_id),
         _is_in_code,
         _is_in_source,
         lambda one: one.definition.name == last,
-        lambda one: bool(kinds) or one.definition.kind not in _DETAILS,
+        lambda one: one.definition.kind != "property" if kinds else one.definition.kind not in _DETAILS,
     ):
         found = list(filter(is_better, found)) or found
     return found

@@ -17,7 +17,7 @@ from typing import Final
 from codeindexd.analysis import secrets
 from codeindexd.analysis.tokens import tokens_of
 from codeindexd.search.exact import chunks_on_lines
-from codeindexd.search.file_roles import is_test
+from codeindexd.search.file_roles import FileRole, is_test, role_of
 from codeindexd.search.grep import read_text
 from codeindexd.search.line_matcher import LineMatch, LineMatcher
 from codeindexd.search.searchable_root import SearchableRoot
@@ -48,6 +48,9 @@ _LOOKS_LIKE_A_MESSAGE: Final = re.compile(r"[\"'`%]|<[^>]+>|:\s|\s\d|[.!]$")
 _QUESTION: Final = re.compile(r"(?:how|what|where|which|why|when|who|find|show)\b|.*\?$", re.IGNORECASE)
 _PUNCTUATION: Final = ":;,."
 _QUOTED_VALUE: Final = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|`[^`]*`")
+_BEFORE_VALUE: Final = r"[\s:=(\[]{0,3}[%{$\"'`\\<+]"
+"""What follows the fixed part of a message: a placeholder, the value's quotation mark, or the end of the string."""
+
 _QUOTE: Final = re.compile(rb"[\"'`]")
 FilesWith = Callable[[str], Set[int] | None]
 """Returns the ids of the files that may contain a text; None if these are too many."""
@@ -116,9 +119,12 @@ def _chunks_quoting(root: SearchableRoot, snapshot: Snapshot, parts: Sequence[st
     longest = max(parts, key=len)
     ids, is_all = snapshot.lexical.files_with_tokens(tokens_of(longest), _MOST_FILES)
     files = _files_that_may_contain(snapshot, longest, frozenset(ids) if is_all else None)
-    matcher = LineMatcher(f".{{0,{_MOST_VALUE_CHARS}}}".join(map(re.escape, parts)))
+    pattern = f".{{0,{_MOST_VALUE_CHARS}}}".join(map(re.escape, parts))
+    matcher = LineMatcher(pattern if len(parts) > 1 else rf"{pattern}{_BEFORE_VALUE}")
     found: dict[int, int] = {}
     for file, may_be_masked in files:
+        if role_of(file.entry.path, file.language) is FileRole.DOCUMENT:
+            continue
         if budget.is_spent() or len(found) > _MOST_CHUNKS:
             break
         text = read_text(root.spec.raw, file, matcher.rules_out).text
@@ -199,6 +205,7 @@ def _chunks_with(
     this case, its case is ignored.
     """
     found: dict[int, int] = {}
+    in_source = False
     quoted: set[int] = set()
     inside_words: dict[int, int] = {}
     in_other_case: dict[int, int] = {}
@@ -219,14 +226,17 @@ def _chunks_with(
             if not found and len(in_other_case) <= _MOST_CHUNKS:
                 in_other_case.update(chunks_on_lines(snapshot, file, text, lines))
             lines = [line for line in lines if needle in shown[line.line_start : line.line_end]]
-            if not found and len(inside_words) <= _MOST_CHUNKS:
+            if not in_source and len(inside_words) <= _MOST_CHUNKS:
                 inside_words.update(chunks_on_lines(snapshot, file, text, lines))
         lines = [line for line in lines if _has_whole_words(matcher, shown, line)]
         if not is_whole:
             in_quotes = [line for line in lines if _QUOTE.search(shown, line.line_start, line.start)]
             quoted.update(chunks_on_lines(snapshot, file, text, in_quotes))
         found.update(chunks_on_lines(snapshot, file, text, lines))
-    return found or inside_words or in_other_case, quoted
+        in_source |= bool(lines) and not is_test(file.entry.path)
+    if is_whole and not in_source:  # tests quote messages with their values
+        found = inside_words | found
+    return found or in_other_case, quoted
 
 
 def _has_whole_words(matcher: LineMatcher, text: bytes, line: LineMatch) -> bool:

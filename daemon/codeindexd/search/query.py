@@ -232,9 +232,11 @@ def _is_pasted(text: str) -> bool:
 
 
 def _may_be_message(values: Mapping[_Role, Sequence[str]]) -> bool:
-    """Return True for at least two words and quotations, and nothing else."""
+    """Return True for at least two words and quotations of which one is a single word, as values are."""
     roles = {role for role, found in values.items() if found}
-    return roles == {_Role.WORD, _Role.PHRASE} and len(values[_Role.WORD]) >= _LEAST_WORDS_OF_MESSAGE
+    if roles != {_Role.WORD, _Role.PHRASE} or len(values[_Role.WORD]) < _LEAST_WORDS_OF_MESSAGE:
+        return False
+    return any(" " not in phrase for phrase in values[_Role.PHRASE])
 
 
 def _is_literal(phrase: str) -> bool:

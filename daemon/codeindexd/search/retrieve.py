@@ -6,15 +6,16 @@ import math
 import os
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 
 import numpy as np
 from msgspec.structs import replace
 
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
+from codeindexd.analysis.chunking.samples import DOCUMENTS
 from codeindexd.analysis.tokens import split_identifier
 from codeindexd.errors import NotIndexedError
-from codeindexd.search.declarations import chunks_declaring, declaration_in
+from codeindexd.search.declarations import Declared, chunks_declaring, declaration_in
 from codeindexd.search.exact import chunks_left_out, chunks_that_match
 from codeindexd.search.file_names import closeness_of_names
 from codeindexd.search.file_roles import FileRole, older_versions, roles_asked_for, versions_in
@@ -37,6 +38,7 @@ _DEPTH_FACTORS = (1, 4, 16)  # deeper only where most candidates are copies of e
 _MAX_PATH_MATCHES = 5
 _PATHS_LOOKED_AT = 30  # many score the same as the last one, and which of them are chosen must not vary
 _SHORTLIST_PERCENT = 80  # of the depth; ranking all that both retrievers find takes longer than finding them
+_MOST_PASTED = 5  # chunks with a whole head; more of them say less than its name
 _MIN_PART = 4  # letters of a part of an identifier
 _LEAST_NAME = 0.5  # the lowest closeness of a document's name
 _LEAST_NAME_IF_WANTED = 0.8
@@ -98,7 +100,8 @@ def _ranked_chunks(
         lexical = {**dict.fromkeys(allowed[:depth].tolist(), 0.0 if lexical or dense else 1.0), **lexical}
     defining = definitions_of_names(snapshot, query, allowed)
     using, holding_all = uses_of_names(snapshot, query, allowed, lexical.keys() | dense.keys() | defining)
-    asked_for, lines = _chunks_asked_for(root, snapshot, query, is_known_name=bool(using))
+    is_allowed = (lambda _: True) if allowed is None else frozenset(allowed.tolist()).__contains__
+    asked_for, lines = _chunks_asked_for(root, snapshot, query, is_allowed, is_known_name=bool(using))
     if query.terms.identifiers and _IDENTIFIER.fullmatch(query.text):  # one compound name: what lacks it comes after
         for chunk_id in using.keys() | defining:
             asked_for.setdefault(chunk_id, {})["whole_name"] = Weights().whole_name
@@ -108,7 +111,7 @@ def _ranked_chunks(
     chunks = snapshot.catalog.summaries(sorted(chosen))
     if allowed is None and not query.phrases:
         chunks += _first_chunks_by_path(snapshot, query, {chunk.file_id for chunk in chunks})
-    declared = {chunk_id for chunk_id, parts in asked_for.items() if "declared" in parts}
+    declared = {one for one, parts in asked_for.items() if parts.get("declared", 0.0) >= Weights().declared}
     shares = definition_shares(query, chunks) | dict.fromkeys(declared, 1.0)
     candidates = [
         Candidate.of(
@@ -181,7 +184,12 @@ def mentioning_chunks(snapshot: Snapshot, name: str, limit: int) -> list[Ranked]
 
 
 def _chunks_asked_for(
-    root: SearchableRoot, snapshot: Snapshot, query: PreparedQuery, *, is_known_name: bool
+    root: SearchableRoot,
+    snapshot: Snapshot,
+    query: PreparedQuery,
+    is_allowed: Callable[[int], bool],
+    *,
+    is_known_name: bool,
 ) -> tuple[dict[int, dict[str, float]], dict[int, int]]:
     """Return the chunks that the text asks for by place, by qualified name or letter by letter.
 
@@ -197,23 +205,36 @@ def _chunks_asked_for(
     for number, chunk_id in enumerate(lines):
         found[chunk_id]["place"] = weights.place - min(number, 99) / 10
     is_identifier = _IDENTIFIER.fullmatch(text) is not None
-    if (declaration := declaration_in(text)) is not None:
-        for chunk, line, is_certain in chunks_declaring(snapshot.catalog, declaration):
-            found[chunk.chunk_id]["declared"] = weights.declared if is_certain else weights.exact
-            lines.setdefault(chunk.chunk_id, line)
-    has_underscores = text.startswith("_") or text.endswith("_")  # which the lexical index does not know
-    if is_identifier and ((is_known_name and not has_underscores) or (text.isascii() and len(text) < _MIN_PART)):
-        return found, lines
+    declaration = declaration_in(text)
+    declared = list(chunks_declaring(snapshot.catalog, declaration, is_allowed)) if declaration is not None else []
+    if is_identifier and (is_known_name or (text.isascii() and len(text) < _MIN_PART)):
+        return found, {**_add_declared(found, declared), **lines}
     for word in _lone_letters(query):
         for chunk_id, line in literal_chunks(root, snapshot, word).items():
             found[chunk_id]["partial"] = weights.partial
             lines.setdefault(chunk_id, line)
     literal = literal_chunks(root, snapshot, text) or message_chunks(root, snapshot, text)
-    for chunk_id, chunk in snapshot.catalog.chunks(sorted(literal)).items():
+    chunks = snapshot.catalog.chunks(sorted(literal))
+    for chunk_id, chunk in chunks.items():
         found[chunk_id]["literal"] = weights.literal
         if is_identifier and any(text.lower() in symbol.name.lower() for symbol in chunk.span.symbols):
             found[chunk_id]["partial"] = weights.partial
-    return found, {**literal, **lines}
+    if any(chunk.language not in DOCUMENTS for chunk in chunks.values()):
+        declared = [one for one in declared if not one.is_guess]  # the code says what is meant
+    defined = _add_declared(found, declared)
+    if declaration is not None and declaration.has_more and len(literal) <= _MOST_PASTED:  # all of a definition's head
+        for chunk_id in literal:
+            found[chunk_id]["declared"] = weights.declared
+        return found, {**defined, **literal, **lines}
+    return found, {**literal, **defined, **lines}
+
+
+def _add_declared(found: Mapping[int, dict[str, float]], declared: Iterable[Declared]) -> dict[int, int]:
+    """Add the parts of definitions that a query asks for to ``found``, and return their lines, by chunk id."""
+    weights = Weights()
+    for one in declared:
+        found[one.chunk.chunk_id]["declared"] = weights.declared if one.is_certain else weights.exact
+    return {one.chunk.chunk_id: one.line for one in declared}
 
 
 def _lone_letters(query: PreparedQuery) -> list[str]:

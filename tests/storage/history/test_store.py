@@ -107,7 +107,7 @@ def test_the_first_paths_and_definitions_of_commits(store: HistoryStore) -> None
         1: Touched((b"a.py", b"b.py", b"c.py"), ("Client.get", "main", "Client.put")),
         2: Touched((), ()),
     }
-    assert snapshot.touched([1], 2) == {1: Touched((b"a.py", b"b.py"), ("Client.get", "main"))}
+    assert snapshot.touched([1], 2) == {1: Touched((b"a.py", b"b.py", b"c.py"), ("Client.get", "main"))}
 
 
 def test_order_ids_and_prefixes(store: HistoryStore) -> None:

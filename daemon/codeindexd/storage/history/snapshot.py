@@ -88,6 +88,9 @@ class PathChange(Struct, frozen=True):
     old_path: bytes = b""
 
 
+_MOST_PATHS = 1_000  # of a commit that are compared
+
+
 class DefinitionChange(Struct, frozen=True):
     """A commit that touched a definition with the qualified ``name``."""
 
@@ -318,8 +321,8 @@ class HistorySnapshot:
         }
 
     def touched(self, numbers: Sequence[int], most: int) -> dict[int, Touched]:
-        """Return the first ``most`` paths and definitions that each commit changed, by number."""
-        packed = {number: changes[:most] for number, changes in self._changes(numbers).items()}
+        """Return the first 1,000 paths and ``most`` definitions that each commit changed, by number."""
+        packed = {number: changes[:_MOST_PATHS] for number, changes in self._changes(numbers).items()}
         ids = {
             number: tuple(islice(chain.from_iterable(change.names for change in changes), most))
             for number, changes in packed.items()
