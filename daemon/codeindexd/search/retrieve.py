@@ -12,13 +12,12 @@ import numpy as np
 from msgspec.structs import replace
 
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
-from codeindexd.analysis.chunking.samples import DOCUMENTS
 from codeindexd.analysis.tokens import split_identifier
 from codeindexd.errors import NotIndexedError
 from codeindexd.search.declarations import Declared, chunks_declaring, declaration_in
 from codeindexd.search.exact import chunks_left_out, chunks_that_match
 from codeindexd.search.file_names import closeness_of_names
-from codeindexd.search.file_roles import FileRole, older_versions, roles_asked_for, versions_in
+from codeindexd.search.file_roles import FileRole, older_versions, role_of, roles_asked_for, versions_in
 from codeindexd.search.literal import is_long_enough, literal_chunks, message_chunks
 from codeindexd.search.names import definition_shares, definitions_of_names, uses_of_names
 from codeindexd.search.places import chunks_at, places_in
@@ -219,7 +218,7 @@ def _chunks_asked_for(
         found[chunk_id]["literal"] = weights.literal
         if is_identifier and any(text.lower() in symbol.name.lower() for symbol in chunk.span.symbols):
             found[chunk_id]["partial"] = weights.partial
-    if any(chunk.language not in DOCUMENTS for chunk in chunks.values()):
+    if any(role_of(chunk.path, chunk.language) is FileRole.SOURCE for chunk in chunks.values()):
         declared = [one for one in declared if not one.is_guess]  # the code says what is meant
     defined = _add_declared(found, declared)
     if declaration is not None and declaration.has_more and len(literal) <= _MOST_PASTED:  # all of a definition's head
