@@ -220,6 +220,7 @@ class Connection:
             self._request_ended.notify_all()
 
     async def _result(self, request: protocol.Request) -> bytes:
+        """Return the answer to a request, or the error as one: a message with its newline."""
         _request.set(request)
         handler = self._handlers.get(request.method)
         try:

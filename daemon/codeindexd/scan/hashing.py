@@ -166,6 +166,7 @@ class Hasher:
         return digest, after, size
 
     def _hash_large(self, descriptor: int, buffer: memoryview, got: int, limit: int) -> tuple[bytes, int]:
+        """Return the hash and the size of a file whose first ``got`` bytes are in ``buffer``. Raises _Oversized."""
         state, size = xxh3_128(), 0
         while got:
             state.update(buffer[:got])

@@ -316,6 +316,7 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 
 def _token(text: str, start: int) -> tuple[int, _Token | None]:
+    """Return the offset after the token at ``start``, and the token; None for an empty phrase."""
     if match := _FILTER.match(text, start):
         negative, name, quoted, plain = match.groups()
         role = _FILTERS[name.lower()]

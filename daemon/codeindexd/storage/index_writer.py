@@ -139,6 +139,7 @@ class IndexWriter:
             self._use_lock.release()
 
     def _close_projections(self) -> bool:
+        """Close the projections if they are current and nothing uses them; return True if so."""
         lags = self.lag.lexical or self.lag.dense or self.lag.text or self._text_gaps or self._unpublished
         if self._users or lags or self.previous_model or self.recovery.needs_verify or not self.current.rest():
             return False

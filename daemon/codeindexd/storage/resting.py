@@ -73,6 +73,7 @@ class AwakeStores:
                 time.sleep(_RETRY_S)
 
     def _rest(self, stores: Closable) -> bool:
+        """Close ``stores``, and return True; if they are in use, try the others first next time."""
         try:
             if stores.rest():
                 self.forget(stores)

@@ -128,6 +128,7 @@ class MountTable:
         )
 
     def _update(self) -> tuple[Mount, ...]:
+        """Return the present mounts. Raises OSError."""
         with self._lock:
             if self._changed():
                 self._version += 1
@@ -145,6 +146,7 @@ class MountTable:
         self._descriptor = None
 
     def _changed(self) -> bool:
+        """Return True if the table has to be read, since it changed or was just opened. Raises OSError."""
         if self._descriptor is None:
             try:
                 self._descriptor = os.open(_TABLE, os.O_RDONLY | os.O_CLOEXEC)

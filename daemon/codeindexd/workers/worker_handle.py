@@ -132,6 +132,7 @@ class WorkerHandle:
         )
 
     async def _start(self, child: Child) -> bool:
+        """Send the settings to a worker, and return True once it is ready; False if it ended or took too long."""
         with anyio.move_on_after(self._owner.timing.start_s):
             self.at_low_priority = self._bulk and not self._owner.is_awaited
             await child.send([wire.Start(self._owner.settings, self.at_low_priority)])

@@ -190,6 +190,7 @@ class _Globs:
         return self.last(text) >= 0
 
     def _in(self, bucket: int, text: bytes) -> int:
+        """Return the highest index in a bucket whose expression matches all of ``text``, or -1."""
         try:
             alternatives = self._compiled[bucket]
         except KeyError:
@@ -200,6 +201,7 @@ class _Globs:
         return alternatives[1][match.lastindex - 1] if match and match.lastindex else -1
 
     def _compile(self, bucket: int) -> tuple[re.Pattern[bytes], list[int]] | None:
+        """Return the alternatives of a bucket as one expression, and the index of each; None if it is empty."""
         globs = self._any if bucket < 0 else self._by_byte.get(bucket, [])
         if not globs:
             return None

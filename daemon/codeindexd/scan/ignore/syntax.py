@@ -165,6 +165,7 @@ def _path_matcher(body: bytes) -> _Matcher:
 
 
 def _tokenise(pattern: bytes, *, pathname: bool) -> list[_Token]:
+    """Return the tokens of a pattern. Raises _Malformed."""
     tokens: list[_Token] = []
     at, end = 0, len(pattern)
     while at < end:
@@ -192,6 +193,7 @@ def _tokenise(pattern: bytes, *, pathname: bool) -> list[_Token]:
 
 
 def _star(pattern: bytes, start: int, *, pathname: bool) -> tuple[Wildcard, int]:
+    """Return the wildcard that the asterisks at ``start`` are, and the offset after it."""
     at = start
     while pattern[at : at + 1] == b"*":
         at += 1
@@ -232,6 +234,7 @@ def _bracket(pattern: bytes, at: int) -> tuple[frozenset[int], int]:
 
 
 def _bracket_char(pattern: bytes, at: int) -> tuple[int, int]:
+    """Return the byte that is written at ``at`` in a bracket expression, and the offset after it."""
     at += pattern[at] == 0x5C
     if at >= len(pattern):
         raise _Malformed

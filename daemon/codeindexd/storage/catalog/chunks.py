@@ -85,12 +85,14 @@ class ChunkDiffer:
         return put_ids(ids), np.array([self._kind(draft.span.kind) for draft in drafts], dtype="<u2").tobytes()
 
     def _old_rows(self, ids: Sequence[int]) -> dict[int, Row]:
+        """Return the stored rows of chunks by id, in the order of ``ids``."""
         rows: dict[int, Row] = dict.fromkeys(ids, ())  # in the order of the file
         for marks, part in in_lists(ids):
             rows.update((row[0], row) for row in self._connection.execute(_OLD.format(marks), part))
         return {chunk_id: row for chunk_id, row in rows.items() if row}
 
     def _keep(self, row: Row, draft: ChunkDraft) -> int:
+        """Keep a stored chunk that has the content of ``draft``, but update its position and symbols; return its id."""
         chunk_id: int = row[0]
         span = draft.span
         position = (span.start_byte, span.end_byte, span.start_line, span.end_line)
@@ -104,6 +106,7 @@ class ChunkDiffer:
         return chunk_id
 
     def _add(self, draft: ChunkDraft, record: FileRecord, key: ChunkKey) -> int:
+        """Add a chunk to a file; return its new id."""
         changes, span = self.changes, draft.span
         span_hash, embed_hash, terms_hash, kind, symbol = key
         chunk_id = changes.next_chunk

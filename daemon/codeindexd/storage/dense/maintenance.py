@@ -137,6 +137,7 @@ def _write_sorted(
 
 
 def _synced_checksum(path: Path) -> tuple[int, int]:
+    """Sync a file; return its size and its xxh3_64. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -133,6 +133,7 @@ def _put(out: bytearray, value: int) -> None:
 
 
 def _take(data: bytes, at: int) -> tuple[int, int]:
+    """Return the number at ``at``, and the offset after it."""
     value = shift = 0
     while True:
         byte = data[at]

@@ -87,6 +87,7 @@ class VectorFile(ABC):
             return kept
 
     def _copy_intact(self) -> int:
+        """Write a copy with every intact vector beside the file; return the number of these. Raises StoreFullError."""
         copy, kept = type(self)(_beside(self.path, _NEW), read_only=False), 0
         remove_database(copy.path)
         try:

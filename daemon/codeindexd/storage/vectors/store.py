@@ -56,6 +56,7 @@ class VectorStore(VectorFile):
         return store
 
     def _identity(self, connection: sqlite3.Connection, name: str) -> tuple[int, int] | None:
+        """Return the id of a model identity and the dimensions of its vectors; None if it is not stored."""
         known = self._identities.get(name)
         if known is None:
             row = connection.execute("SELECT id, dimensions FROM identity WHERE name = ?", (name,)).fetchone()
@@ -140,6 +141,7 @@ class VectorStore(VectorFile):
             self._next_vector = first + len(items)
 
     def _identity_for(self, connection: sqlite3.Connection, name: str, length: int) -> tuple[int, int]:
+        """Return a model identity as :meth:`_identity` does, but add a new one. A vector has ``length`` bytes."""
         known = self._identity(connection, name)
         if known is None:
             if length == 0 or length % 2:
@@ -240,9 +242,7 @@ class VectorStore(VectorFile):
         with self._lock, Translated(self.path):
             connection = self._writer()
             while (excess := bytes_in_use(connection) - max_bytes) > 0:
-                gone = self._prune_once(
-                    connection, excess, keep
-                )  # estimated by the average size, so several rounds may be needed
+                gone = self._prune_once(connection, excess, keep)
                 dropped += gone
                 if not gone:
                     break
@@ -257,6 +257,7 @@ class VectorStore(VectorFile):
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _prune_once(self, connection: sqlite3.Connection, excess: int, keep: Collection[str]) -> int:
+        """Delete vectors of about ``excess`` bytes, estimated by their average size; return how many."""
         groups = connection.execute(
             "SELECT i.name, k.identity, k.used, count(*) FROM key k JOIN identity i ON i.id = k.identity"
             " GROUP BY k.identity, k.used"
@@ -270,6 +271,7 @@ class VectorStore(VectorFile):
         return dropped
 
     def _drop(self, number: int, used: int, count: int) -> int:
+        """Delete up to ``count`` vectors of an identity that were last used at ``used``; return how many."""
         dropped = 0
         while dropped < count:
             with self._transaction() as connection:
