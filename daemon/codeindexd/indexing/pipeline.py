@@ -181,15 +181,12 @@ class Pipeline:
         if job.text_only:
             return self._text_only(job, contents, leaf, stopwatch)
         if (reason := _placeholder_reason(contents.data)) is not None:
-            stopwatch.stop()
-            return self._result(job, contents, leaf, stopwatch, FileStatus.SKIPPED, reason=reason)
+            return self._skipped(job, contents, leaf, stopwatch, reason)
         found = indexed_text(contents.data)
         if found is None:
-            stopwatch.stop()
-            return self._result(job, contents, leaf, stopwatch, FileStatus.SKIPPED, reason="binary")
+            return self._skipped(job, contents, leaf, stopwatch, "binary")
         if min(len(contents.data), len(found.utf8)) > self._settings.max_file_bytes:  # a notebook of text, or none
-            stopwatch.stop()
-            return self._result(job, contents, leaf, stopwatch, FileStatus.SKIPPED, reason="oversized")
+            return self._skipped(job, contents, leaf, stopwatch, "oversized")
         masked = self._masked(found)
         stopwatch.enter("trigrams")
         trigrams, is_masked = self._trigrams(found, masked)
@@ -226,11 +223,14 @@ class Pipeline:
             references=encode(_references_in_file(analysis.references, found)),
         )
 
+    def _skipped(self, job: FileJob, contents: Contents, leaf: bytes, stopwatch: _Stopwatch, reason: str) -> FileResult:
+        stopwatch.stop()
+        return self._result(job, contents, leaf, stopwatch, FileStatus.SKIPPED, reason=reason)
+
     def _text_only(self, job: FileJob, contents: Contents, leaf: bytes, stopwatch: _Stopwatch) -> FileResult:
         found = indexed_text(contents.data)
         if found is None:
-            stopwatch.stop()
-            return self._result(job, contents, leaf, stopwatch, FileStatus.SKIPPED, reason="binary")
+            return self._skipped(job, contents, leaf, stopwatch, "binary")
         stopwatch.enter("trigrams")
         masked = self._masked(found)
         trigrams, is_masked = self._trigrams(found, masked)
