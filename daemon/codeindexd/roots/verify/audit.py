@@ -19,6 +19,7 @@ from codeindexd.roots.verify.sample import compare_sample
 from codeindexd.roots.verify.target import AuditTarget
 from codeindexd.scan.merkle import diff
 from codeindexd.storage.catalog.skipped_texts import SkippedText, is_unchanged
+from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import Entry, NodeKind, Outcome
 from codeindexd.waiting import thread_is_cancelled
 from codeindexd.workers.jobs import FileJob, FileResult
@@ -135,13 +136,17 @@ def _compare_tree(target: AuditTarget, found: AuditResult) -> list[bytes]:
                 paths.append(file.entry.path)
             if file.outcome is Outcome.INDEXED:
                 terms.append((file.file_id, path_words(file.entry.path)))
-        expected = snapshot.catalog.all_chunk_ids()
-        _compare_ids("lexical index", "chunks", expected, snapshot.lexical.chunk_ids(), found)
-        files = np.sort(np.fromiter((file_id for file_id, _ in terms), np.int64))
-        _compare_ids("lexical index", "paths", files, snapshot.lexical.file_ids(), found)
-        for file_id in snapshot.lexical.missing_paths(terms):
-            found.add(b"", "lexical index", f"does not find the path of file {file_id} by its words")
+        _compare_lexical(snapshot, terms, found)
     return paths
+
+
+def _compare_lexical(snapshot: Snapshot, terms: Sequence[tuple[int, str]], found: AuditResult) -> None:
+    """Compare the ids in the lexical index with the catalog; ``terms`` are (file id, terms of its path)."""
+    _compare_ids("lexical index", "chunks", snapshot.catalog.all_chunk_ids(), snapshot.lexical.chunk_ids(), found)
+    files = np.sort(np.fromiter((file_id for file_id, _ in terms), np.int64))
+    _compare_ids("lexical index", "paths", files, snapshot.lexical.file_ids(), found)
+    for file_id in snapshot.lexical.missing_paths(terms):
+        found.add(b"", "lexical index", f"does not find the path of file {file_id} by its words")
 
 
 def _compare_ids(
