@@ -90,16 +90,14 @@ class HistoryHandlers:
             raise refused[0]
         notes += history_responses.notes_on(with_history)
         notes += [error.message for error in refused]
-        best: dict[bytes, tuple[Root, CommitHit, bytes]] = {}
+        distinct: dict[bytes, tuple[Root, CommitHit, bytes]] = {}
         for one in found:  # clones of a repository have the same commits
-            if one[1].commit.id not in best:
-                best[one[1].commit.id] = one
+            distinct.setdefault(one[1].commit.id, one)
+        ordered = list(distinct.values())
         if is_ranked:
-            ordered = sorted(best.values(), key=lambda one: -one[1].score)
-        else:
-            ordered = list(best.values())
-            if len(with_history) > 1:
-                ordered.sort(key=lambda one: -one[1].commit.commit_time)
+            ordered.sort(key=lambda one: -one[1].score)
+        elif len(with_history) > 1:
+            ordered.sort(key=lambda one: -one[1].commit.commit_time)
         return {
             "query": text,
             "took_ms": round((time.monotonic() - began) * 1000, 2),
