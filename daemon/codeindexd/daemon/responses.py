@@ -483,15 +483,13 @@ def explain(root: Root, path: Path) -> dict[str, Any]:
         rule = file.entry.rule or ("index.max_file_bytes" if reason == "oversized" else "")
         found = {"reason": reason, "rule": rule}
         return entry | found | _hint(root, relative)
-    if os.path.isdir(path) and relative not in failures:  # noqa: PTH112 - is_dir() raises for a very long name
-        verdict = root.exclusion_of(relative) if relative else None
-        if verdict is None:
-            whole = {"indexed": True, "reason": "an indexed directory"}
-            return entry | whole | {"summary": _summary(root, relative)}
-        return entry | {"reason": verdict.reason, "rule": verdict.rule, **_hint(root, relative)}
-    verdict = root.exclusion_of(relative)
+    is_directory = os.path.isdir(path) and relative not in failures  # noqa: PTH112 - is_dir() raises for a very long name
+    verdict = root.exclusion_of(relative) if relative or not is_directory else None
     if verdict is not None:
         return entry | {"reason": verdict.reason, "rule": verdict.rule, **_hint(root, relative)}
+    if is_directory:
+        whole = {"indexed": True, "reason": "an indexed directory"}
+        return entry | whole | {"summary": _summary(root, relative)}
     if not os.path.lexists(path):
         return entry | {"reason": "does not exist"}
     return entry | {"reason": "not scanned yet"}
