@@ -193,17 +193,29 @@ def _roots(command: Command) -> None:
 
 
 def _queries(command: Command) -> None:
-    search = command("search", "find code", epilog=_QUERY_HELP)
+    _search(command("search", "find code", epilog=_QUERY_HELP))
+    grep.add_arguments(command("grep", "find every line that matches a pattern", epilog=grep.HELP))
+    related = command("related", "find code similar to that at a line")
+    related.add_argument("place", metavar="PATH:LINE")
+    add_limit(related, "number of hits (10)")
+    _rendering(related)
+    symbol = command("symbol", "find where a name is defined")
+    symbol.add_argument("name", metavar="NAME")
+    symbol.add_argument("--refs", action="store_true", help="also show where it is used")
+    add_roots(symbol)
+    add_limit(symbol, "number of definitions (1000)")
+    _filters(symbol, "only definitions of this kind: class, method, constant, ...")
+    add_colour(symbol)
+    graph.add_commands(command)
+    log.add_command(command)
+    why.add_commands(command)
+
+
+def _search(search: Parser) -> None:
     search.add_argument("query", nargs="*", metavar="QUERY")
     add_roots(search)
     add_limit(search, "number of hits (10)")
-    search.add_argument("--lang", action=GivenOnce, metavar="L", dest="language", help="only this language")
-    search.add_argument(
-        "--path", action="append", metavar="GLOB", dest="globs", default=[], help="only paths that match (repeatable)"
-    )
-    search.add_argument(
-        "--kind", action=GivenOnce, metavar="K", help="only code of this kind: function, class, section, ..."
-    )
+    _filters(search, "only code of this kind: function, class, section, ...")
     search.add_argument(
         "--level",
         choices=["chunk", "file", "directory"],
@@ -216,27 +228,14 @@ def _queries(command: Command) -> None:
     search.add_argument("--commits", action="store_true", help="find commits instead of code, as the command log does")
     search.add_argument("--last-commit", action="store_true", help="show the last commit of each hit")
     _rendering(search)
-    grep.add_arguments(command("grep", "find every line that matches a pattern", epilog=grep.HELP))
-    related = command("related", "find code similar to that at a line")
-    related.add_argument("place", metavar="PATH:LINE")
-    add_limit(related, "number of hits (10)")
-    _rendering(related)
-    symbol = command("symbol", "find where a name is defined")
-    symbol.add_argument("name", metavar="NAME")
-    symbol.add_argument("--refs", action="store_true", help="also show where it is used")
-    add_roots(symbol)
-    add_limit(symbol, "number of definitions (1000)")
-    symbol.add_argument("--lang", action=GivenOnce, metavar="L", dest="language", help="only this language")
-    symbol.add_argument(
+
+
+def _filters(parser: Parser, kind_help: str) -> None:
+    parser.add_argument("--lang", action=GivenOnce, metavar="L", dest="language", help="only this language")
+    parser.add_argument(
         "--path", action="append", metavar="GLOB", dest="globs", default=[], help="only paths that match (repeatable)"
     )
-    symbol.add_argument(
-        "--kind", action=GivenOnce, metavar="K", help="only definitions of this kind: class, method, constant, ..."
-    )
-    add_colour(symbol)
-    graph.add_commands(command)
-    log.add_command(command)
-    why.add_commands(command)
+    parser.add_argument("--kind", action=GivenOnce, metavar="K", help=kind_help)
 
 
 def _rendering(parser: Parser) -> None:
