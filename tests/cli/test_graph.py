@@ -18,19 +18,19 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_path_and_a_line_are_a_place() -> None:
-    asked = graph.asked_for(parser.parse(["refs", "a.py:1"]), ".")
+    asked = graph.query_arguments(parser.parse(["refs", "a.py:1"]), ".")
     assert (asked["path"], asked["line"]) == ("a.py", 1)
 
 
 def test_a_line_of_a_file_that_does_not_exist_is_no_name() -> None:
     with pytest.raises(NotIndexedError, match=r"gone\.py does not exist"):
-        graph.asked_for(parser.parse(["refs", "gone.py:1"]), ".")
+        graph.query_arguments(parser.parse(["refs", "gone.py:1"]), ".")
 
 
 @pytest.mark.parametrize("command", ["refs", "callers", "callees", "impact"])
 def test_nothing_is_an_error_of_the_command_that_was_given(command: str) -> None:
     with pytest.raises(UsageError, match=f"^{command} needs a name"):
-        graph.asked_for(parser.parse([command, ""]), ".")
+        graph.query_arguments(parser.parse([command, ""]), ".")
 
 
 def test_commands_quote_the_paths_in_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,13 +48,13 @@ def printed(result: Any, show: Any, cwd: str = "/p") -> str:
     ],
 )
 def test_lines(place: str, expected: tuple[str, int, int | None]) -> None:
-    assert why.lines_asked_for(parser.parse(["why", place])) == expected
+    assert why.requested_lines(parser.parse(["why", place])) == expected
 
 
 @pytest.mark.parametrize("place", ["a.py", "a.py:0", "a.py:7-3", ":3"])
 def test_what_names_no_lines(place: str) -> None:
     with pytest.raises(UsageError, match="names no line"):
-        why.lines_asked_for(parser.parse(["why", place]))
+        why.requested_lines(parser.parse(["why", place]))
 
 
 @pytest.mark.parametrize(
@@ -69,13 +69,13 @@ def test_what_names_no_lines(place: str) -> None:
     ],
 )
 def test_paths_and_names(command: str, asked: str, expected: dict[str, Any]) -> None:
-    found = why.asked_for(parser.parse([command, asked]), ".")
+    found = why.query_arguments(parser.parse([command, asked]), ".")
     assert {key: value for key, value in found.items() if key not in ("roots", "limit")} == expected
 
 
 def test_a_line_of_a_file_that_does_not_exist() -> None:
     with pytest.raises(NotIndexedError, match=r"gone\.py does not exist"):
-        why.asked_for(parser.parse(["history", "gone.py:1"]), ".")
+        why.query_arguments(parser.parse(["history", "gone.py:1"]), ".")
 
 
 @pytest.mark.parametrize(("command", "limit"), [("history", "0"), ("together", "-1"), ("why", "-1")])

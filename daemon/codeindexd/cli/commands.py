@@ -263,22 +263,28 @@ def search(run: Run) -> int:
     }
     query = " ".join(args.query)
     with run.client() as client:
-        try:
-            result = client.search(query, **options)
-        except NotIndexedError:  # with --add, index first
-            if not args.add or where is None:
-                raise
-            for path in args.roots or [enclosing_repository(run.cwd)]:
-                _index_first(run, client, path)
-            try:
-                result = client.search(query, **options)
-            except NotIndexedError:  # the repository excludes the current directory
-                if args.roots:
-                    raise
-                _index_first(run, client, run.cwd)
-                result = client.search(query, **options)
+        result = _search_or_add(run, client, query, options)
     run.show(result, lambda: _print_hits(run, result))
     return DONE if result["hits"] else NOTHING
+
+
+def _search_or_add(run: Run, client: Client, query: str, options: Mapping[str, Any]) -> SearchResult:
+    """Search; with ``--add``, index the given directories first, or the current repository, if no root has them."""
+    args = run.args
+    try:
+        return client.search(query, **options)
+    except NotIndexedError:
+        if not args.add or args.all:
+            raise
+        for path in args.roots or [enclosing_repository(run.cwd)]:
+            _index_first(run, client, path)
+        try:
+            return client.search(query, **options)
+        except NotIndexedError:  # the repository excludes the current directory
+            if args.roots:
+                raise
+            _index_first(run, client, run.cwd)
+            return client.search(query, **options)
 
 
 def _index_first(run: Run, client: Client, path: str) -> None:
@@ -436,7 +442,7 @@ def refs(run: Run) -> int:
     from codeindexd.cli import graph
 
     with run.client() as client:
-        result = client.refs(**graph.asked_for(run.args, run.cwd))
+        result = client.refs(**graph.query_arguments(run.args, run.cwd))
     run.show(result, lambda: graph.print_refs(run.terminal, result, run.shown_cwd))
     return _end(run, result, found=bool(result["references"]), nothing="no references were found")
 
@@ -446,7 +452,7 @@ def callers(run: Run) -> int:
     from codeindexd.cli import graph
 
     with run.client() as client:
-        result = client.callers(**graph.asked_for(run.args, run.cwd))
+        result = client.callers(**graph.query_arguments(run.args, run.cwd))
     run.show(result, lambda: graph.print_calls(run.terminal, result, "callers", run.shown_cwd))
     return _end(run, result, found=bool(result["callers"]), nothing="no callers were found")
 
@@ -456,7 +462,7 @@ def callees(run: Run) -> int:
     from codeindexd.cli import graph
 
     with run.client() as client:
-        result = client.callees(**graph.asked_for(run.args, run.cwd))
+        result = client.callees(**graph.query_arguments(run.args, run.cwd))
     run.show(result, lambda: graph.print_calls(run.terminal, result, "callees", run.shown_cwd))
     return _end(run, result, found=bool(result["callees"]), nothing="it calls nothing that is defined here")
 
@@ -466,7 +472,7 @@ def impact(run: Run) -> int:
     from codeindexd.cli import graph
 
     with run.client() as client:
-        result = client.impact(**graph.asked_for(run.args, run.cwd))
+        result = client.impact(**graph.query_arguments(run.args, run.cwd))
     run.show(result, lambda: graph.print_impact(run.terminal, result, run.shown_cwd))
     found = bool(result["affected"] or result["importers"] or result["tests"])
     return _end(run, result, found=found, nothing="nothing else refers to it" if result["changed"] else "no changes")
@@ -527,7 +533,7 @@ def why(run: Run) -> int:
     """Show which commits wrote lines, and why."""
     from codeindexd.cli import why as printing
 
-    path, first, last = printing.lines_asked_for(run.args)
+    path, first, last = printing.requested_lines(run.args)
     with run.client() as client:
         result = client.why(path, first, last_line=last, limit=run.args.limit)
     run.show(result, lambda: printing.print_why(run.terminal, result, run.shown_cwd))
@@ -539,7 +545,7 @@ def history(run: Run) -> int:
     from codeindexd.cli import why as printing
 
     with run.client() as client:
-        result = client.history(**printing.asked_for(run.args, run.cwd))
+        result = client.history(**printing.query_arguments(run.args, run.cwd))
     run.show(result, lambda: printing.print_history(run.terminal, result, run.shown_cwd))
     return _end(run, result, found=bool(result["commits"]), nothing="no known commit changed it")
 
@@ -549,7 +555,7 @@ def together(run: Run) -> int:
     from codeindexd.cli import why as printing
 
     with run.client() as client:
-        result = client.together(**printing.asked_for(run.args, run.cwd))
+        result = client.together(**printing.query_arguments(run.args, run.cwd))
     run.show(result, lambda: printing.print_together(run.terminal, result, run.shown_cwd))
     found = bool(result["files"] or result["tests"] or result.get("definitions"))
     nothing = "nothing changed together with it more than once" if result["commits"] else "no known commit changed it"

@@ -90,7 +90,7 @@ def _where(parser: argparse.ArgumentParser) -> None:
     add_colour(parser)
 
 
-def asked_for(args: argparse.Namespace, cwd: str) -> dict[str, Any]:
+def query_arguments(args: argparse.Namespace, cwd: str) -> dict[str, Any]:
     """Return the arguments of a client's method that say what is asked about.
 
     Raises UsageError without anything to ask about, NotIndexedError for a line of a file that does not exist.

@@ -51,7 +51,7 @@ def _where(parser: argparse.ArgumentParser, limit_help: str) -> None:
     add_colour(parser)
 
 
-def lines_asked_for(args: argparse.Namespace) -> tuple[str, int, int | None]:
+def requested_lines(args: argparse.Namespace) -> tuple[str, int, int | None]:
     """Return the path and the first and last line of a place. Raises UsageError."""
     place = _LINES.fullmatch(args.place)
     if place is None:
@@ -62,7 +62,7 @@ def lines_asked_for(args: argparse.Namespace) -> tuple[str, int, int | None]:
     return place["path"], first, last
 
 
-def asked_for(args: argparse.Namespace, cwd: str) -> dict[str, Any]:
+def query_arguments(args: argparse.Namespace, cwd: str) -> dict[str, Any]:
     """Return the arguments of a client's method that say what is asked about.
 
     What exists as a path is one. Raises NotIndexedError for a path that does not exist.
