@@ -173,8 +173,8 @@ class Reference(Struct, frozen=True):
 class ChunkDraft(Struct, frozen=True):
     """A chunk as a worker returns it: position, identity and index terms, but not its text.
 
-    ``words`` and ``identifiers`` are space-separated terms for the lexical index. ``vector`` holds
-    ``dimensions`` little-endian float16 values of unit length, or None if the embedder runs elsewhere.
+    ``words`` and ``identifiers`` are space-separated terms for the lexical index. ``vector`` holds ``dimensions``
+    little-endian float16 values of unit length, or None if the embedder runs elsewhere.
     """
 
     span: Span

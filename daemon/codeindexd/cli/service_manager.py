@@ -166,7 +166,7 @@ class Systemd:
             )
 
     def enable(self, *, changed: bool) -> list[str]:
-        """Enable both units, and start them unless a daemon is running. Returns notes for the user."""
+        """Enable both units, and start them unless a daemon is running; return notes for the user."""
         if changed:
             self._systemctl_checked("daemon-reload")
         self._systemctl_checked("enable", SERVICE)
@@ -247,7 +247,7 @@ class Launchd:
             )
 
     def enable(self, *, changed: bool) -> list[str]:
-        """Load the agent, or reload it if it changed. Returns notes for the user."""
+        """Load the agent, or reload it if it changed; return notes for the user."""
         if not changed and self.is_enabled():
             return []
         if not self.is_enabled() and _answers(self._environ):

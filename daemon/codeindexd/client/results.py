@@ -130,8 +130,8 @@ class SearchResult(TypedDict):
 class Line(TypedDict):
     """A matching line. ``column`` counts bytes from 1; ``spans`` are the matches as byte offsets in ``text``.
 
-    ``cut`` is True if ``text`` is only a part of the line. ``before`` and ``after`` are the lines around it.
-    In a notebook, ``text`` is a line of a cell. ``line``, ``before_lines`` and ``after_lines`` count lines of the JSON;
+    ``cut`` is True if ``text`` is only a part of the line. ``before`` and ``after`` are the lines around it. In a
+    notebook, ``text`` is a line of a cell. ``line``, ``before_lines`` and ``after_lines`` count lines of the JSON;
     ``cell`` and ``cell_line`` are as in a hit.
     """
 

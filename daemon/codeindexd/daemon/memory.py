@@ -17,7 +17,7 @@ _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3  # <malloc.h>
 
 
 def configure() -> bool:
-    """Configure the allocator of this process. Call it before threads start. Returns False if that is unsupported."""
+    """Configure the allocator of this process; return False if that is unsupported. Call it before threads start."""
     try:
         libc = _libc()
         return bool(libc.mallopt(_M_ARENA_MAX, _ARENAS) and libc.mallopt(_M_MMAP_THRESHOLD, _MAPPED_BYTES))

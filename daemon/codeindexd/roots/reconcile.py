@@ -50,8 +50,8 @@ def reconcile(
     """Scan the paths ``below`` and return the differences from the catalog. Blocking.
 
     ``in_flight`` are tasks whose files may have been read before the scan; ``decided_by_git``, ``applied_rules`` and
-    ``should_stop`` are as in :meth:`Scanner.scan`. Raises as that does, and StoreFullError if the catalog
-    cannot be read now.
+    ``should_stop`` are as in :meth:`Scanner.scan`. Raises as that does, and StoreFullError if the catalog cannot be
+    read now.
     """
     known = catalog.tree()
     scan = scanner.scan(

@@ -53,8 +53,8 @@ class RootStatus(Struct, frozen=True):
     """The status of a root at one moment.
 
     ``queue_lengths`` and ``stages`` are by name of the stage; ``notes`` say what had to be rebuilt at the start.
-    ``busy`` are files that change all the time, each with the seconds between its scans. ``adoption`` is the
-    adoption of an index since the daemon started.
+    ``busy`` are files that change all the time, each with the seconds between its scans. ``adoption`` is the adoption
+    of an index since the daemon started.
     """
 
     state: RootState

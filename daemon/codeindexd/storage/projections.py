@@ -100,8 +100,7 @@ def split_by_vector(
 ) -> tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]]:
     """Return (chunk id, vector) of the chunks with a known vector, and (chunk id, embed hash) of the others.
 
-    Vectors are known if they came with the chunk or are in the store.
-    Raises StoreFullError, StoreDamagedError.
+    Vectors are known if they came with the chunk or are in the store. Raises StoreFullError, StoreDamagedError.
     """
     without = [chunk.draft.embed_hash for chunk in added if chunk.draft.vector is None]
     stored = store.get_many(identity, without) if without else {}

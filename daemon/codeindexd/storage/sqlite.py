@@ -258,7 +258,7 @@ class Reader:
         return [row for marks, part in in_lists(values) for row in self.rows(sql(marks), (*before, *part))]
 
     def pin(self, sql: str) -> Row:
-        """End the previous read transaction, begin a new one, and fix its state by reading a row. Returns that row.
+        """End the previous read transaction, begin a new one, and fix its state by reading a row; return the row.
 
         If that fails, the reader is closed: without a transaction, its rows could come from different states.
         """

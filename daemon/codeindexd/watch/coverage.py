@@ -90,7 +90,7 @@ class Coverage:
         self.polled = {path: kind for path, kind in self.polled.items() if path not in directories}
 
     def forget(self, moved: Set[bytes]) -> bool:
-        """Make the directories in ``moved``, and all below them, missing. Return False if ``moved`` is empty."""
+        """Make the directories in ``moved``, and all below them, missing; return False if ``moved`` is empty."""
         if not moved:
             return False
         self.covered = {path for path in self.covered if not is_covered(path, moved)}

@@ -84,12 +84,12 @@ class StreamPair:
         return stream
 
     async def replace_all(self, stream: Stream) -> bool:
-        """Make a started ``stream`` the only one. Return False if events of its predecessors may be lost."""
+        """Make a started ``stream`` the only one; return False if events of its predecessors may be lost."""
         replaced, self.main, self.recent = self.live, stream, None
         return await self._retire(replaced)
 
     async def replace_recent(self, stream: Stream) -> bool:
-        """Make a started ``stream`` the recent one. Return False if events of its predecessor may be lost."""
+        """Make a started ``stream`` the recent one; return False if events of its predecessor may be lost."""
         replaced, self.recent = self.recent, stream
         return await self._retire([replaced] if replaced is not None else [])
 
@@ -108,7 +108,7 @@ class StreamPair:
             await stream.stop()
 
     async def _retire(self, replaced: Collection[Stream]) -> bool:
-        """Stop streams whose successor is live. Return False if one did not deliver all of its events in time."""
+        """Stop streams whose successor is live; return False if one did not deliver all of its events in time."""
         self._cookies.draining.update(replaced)
         all_drained = True
         for stream in replaced:

@@ -320,7 +320,7 @@ class Catalog:
                 self._checkpoint()
 
     def _checkpoint(self) -> bool:
-        """Checkpoint the log. Return False if part of it is left.
+        """Checkpoint the log; return False if part of it is left.
 
         A pinned reader prevents checkpointing past its pin, and it prevents the log from starting over while it reads
         from the log. So pins are first moved to the newest frame (same generation, so the same content), and once more

@@ -168,7 +168,7 @@ def _enqueue(by_depth: dict[int, set[bytes]], directory: bytes) -> None:
 
 
 def _rehash_one(connection: sqlite3.Connection, directory: bytes) -> bool:
-    """Update the hash of a directory. Return False if the directory is gone or the hash unchanged."""
+    """Update the hash of a directory; return False if the directory is gone or the hash unchanged."""
     parent_and_name = split(directory)
     row = connection.execute(
         "SELECT hash FROM entry WHERE parent = ? AND name = ? AND kind = 1", parent_and_name

@@ -141,8 +141,8 @@ class HistorySnapshot:
     """The history of one root. Thread-safe and blocking; commits are named by their numbers in the store.
 
     Paths are below the top of the repository. A root below the top has only the commits that changed something in it,
-    and sees only the paths in it; the names of a rename that crosses its border are both seen.
-    Methods raise StoreFullError, StoreDamagedError, and FailedError once the store is closed.
+    and sees only the paths in it; the names of a rename that crosses its border are both seen. Methods raise
+    StoreFullError, StoreDamagedError, and FailedError once the store is closed.
     """
 
     def __init__(

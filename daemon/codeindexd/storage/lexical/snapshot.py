@@ -157,8 +157,8 @@ class LexicalSnapshot:
     def files_with_tokens(self, tokens: Sequence[str], limit: int, *, any_case: bool = False) -> tuple[list[int], bool]:
         """Return the sorted ids of the files with a chunk that has ``tokens`` side by side.
 
-        Tokens are runs of word characters. With ``any_case``, chunks that may have them in another case count,
-        too. At most ``limit`` chunks are looked at; the second value says whether these were all.
+        Tokens are runs of word characters. With ``any_case``, chunks that may have them in another case count, too. At
+        most ``limit`` chunks are looked at; the second value says whether these were all.
         """
         with translated():
             query = side_by_side(tokens, self._schema, self._searcher.doc_freq if any_case else None)

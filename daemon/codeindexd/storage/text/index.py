@@ -202,8 +202,8 @@ class TextIndex:
         """Merge segments of similar size, dropping contents that are not in ``live()`` (None: keep all).
 
         Many documents in memory become a segment first: a query looks at them one by one. May run while :meth:`apply`
-        does; only the switch waits for its turn. Stops after a merge once ``should_stop()``
-        returns True. Returns True if a segment was written. Raises StoreFullError; the old segments stay then.
+        does; only the switch waits for its turn. Stops after a merge once ``should_stop()`` returns True. Returns True
+        if a segment was written. Raises StoreFullError; the old segments stay then.
         """
         changed = len(self._recent) >= self._thresholds.many
         if changed:
