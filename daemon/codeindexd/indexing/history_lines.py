@@ -52,13 +52,7 @@ def answer(
     raw = _content(question)
     head = repository.heads.head
     committed = committed_versions(versions, location, head, path, raw) if head else []
-    contents = [versions.data(version.blob) for version in committed]
-    if any(map(_is_pointer, contents)) and not _is_pointer(raw):
-        raise UsageError(
-            f"{_shown(question.path)} is kept in Git LFS, so its lines have no history",
-            hint="for its commits: codeindex history PATH",
-        )
-    data = as_stored(raw, contents)
+    data = _stored_content(question, raw, [versions.data(version.blob) for version in committed])
     line_count = data.count(b"\n") + (not data.endswith(b"\n") and bool(data))
     for line in (question.first, question.changed_first):
         if line > line_count:
@@ -70,10 +64,8 @@ def answer(
         origins = blame(versions, path, data, committed, first=first, last=last, ignored=ignored)
     changes: list[ChangedLines] = []
     if question.changed_first:
-        lines = (question.changed_first - 1, max(question.changed_first, question.changed_last))
-        changes = list(
-            islice(_earlier(_changes(versions, data, committed, lines), versions, origins), question.limit + 1)
-        )
+        earlier = _earlier(_changes(versions, data, committed, question), versions, origins)
+        changes = list(islice(earlier, question.limit + 1))
     has_more = len(changes) > question.limit
     del changes[question.limit :]
     ids = [lines.commit for lines in origins if lines.commit is not None] + [change.commit for change in changes]
@@ -91,10 +83,24 @@ def answer(
     )
 
 
+def _stored_content(question: LineQuestion, raw: bytes, contents: list[bytes]) -> bytes:
+    """Return the content of the file as git would store it. Raises UsageError if Git LFS keeps it.
+
+    ``raw`` is its content in the work tree, ``contents`` are those of its committed versions.
+    """
+    if any(map(_is_pointer, contents)) and not _is_pointer(raw):
+        raise UsageError(
+            f"{_shown(question.path)} is kept in Git LFS, so its lines have no history",
+            hint="for its commits: codeindex history PATH",
+        )
+    return as_stored(raw, contents)
+
+
 def _changes(
-    versions: FileVersions, data: bytes, committed: Iterable[FileVersion], lines: Range
+    versions: FileVersions, data: bytes, committed: Iterable[FileVersion], question: LineQuestion
 ) -> Iterable[ChangedLines]:
-    """Yield the commits that changed ``lines`` of the content ``data``."""
+    """Yield the commits that changed the lines of the content ``data`` whose changes are asked for."""
+    lines: Range = (question.changed_first - 1, max(question.changed_first, question.changed_last))
     starts = []
     for version in committed:
         hunks = differing_lines(versions.data(version.blob), data, ignore_whitespace=True)
