@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from msgspec import Struct, field
@@ -29,6 +30,27 @@ FROM chunk WHERE chunk_id IN ({})
 _MOVE = """
 UPDATE chunk SET start_byte = ?, end_byte = ?, start_line = ?, end_line = ?, symbols = ? WHERE chunk_id = ?
 """
+
+
+class _OldChunk(NamedTuple):
+    """A chunk before the transaction, as ``_OLD`` selects it."""
+
+    chunk_id: int
+    start_byte: int
+    end_byte: int
+    start_line: int
+    end_line: int
+    kind: str
+    symbol: str | bytes | None  # as stored
+    symbols: bytes | None
+    span_hash: bytes
+    embed_hash: bytes
+    terms_hash: int
+
+    @property
+    def key(self) -> ChunkKey:
+        """The :attr:`ChunkDraft.key` of the chunk's draft. Raises StoreDamagedError."""
+        return self.span_hash, self.embed_hash, self.terms_hash, self.kind, get_text(self.symbol)
 
 
 class ChunkChanges(Struct):
@@ -59,54 +81,54 @@ class ChunkDiffer:
     def drop(self, record: FileRecord) -> None:
         """Remove all chunks of a file that was removed."""
         if record.chunk_ids:
-            self._drop_rows(self._old_rows(get_ids(record.chunk_ids).tolist()).values())
+            self._remove(self._chunks_of(get_ids(record.chunk_ids).tolist()).values())
 
     def diff(self, old: FileRecord | None, new: FileRecord, drafts: Sequence[ChunkDraft]) -> tuple[bytes, bytes]:
         """Diff the chunks of a file; return the ids and the kinds of its new chunks, encoded as its row stores them.
 
         ``old`` is the file's row before the transaction or None, ``drafts`` are its new chunks.
         """
-        before = self._old_rows(get_ids(old.chunk_ids).tolist()) if old is not None and old.chunk_ids else {}
-        waiting: dict[ChunkKey, deque[Row]] = defaultdict(deque)
+        before = self._chunks_of(get_ids(old.chunk_ids).tolist()) if old is not None and old.chunk_ids else {}
+        waiting: dict[ChunkKey, deque[_OldChunk]] = defaultdict(deque)
         if old is not None and old.language == new.language:
-            for row in before.values():
-                waiting[row[8], row[9], row[10], row[5], get_text(row[6])].append(row)
+            for chunk in before.values():
+                waiting[chunk.key].append(chunk)
         ids: list[int] = []
         for draft in drafts:
             key = draft.key
             matches = waiting.get(key) if waiting else None
             if matches:
-                row = matches.popleft()
-                del before[row[0]]
-                ids.append(self._keep(row, draft))
+                chunk = matches.popleft()
+                del before[chunk.chunk_id]
+                self._keep(chunk, draft)
+                ids.append(chunk.chunk_id)
             else:
                 ids.append(self._add(draft, new, key))
-        self._drop_rows(before.values())
+        self._remove(before.values())
         return put_ids(ids), np.array([self._kind(draft.span.kind) for draft in drafts], dtype="<u2").tobytes()
 
-    def _old_rows(self, ids: Sequence[int]) -> dict[int, Row]:
-        """Return the stored rows of chunks by id, in the order of ``ids``."""
-        rows: dict[int, Row] = dict.fromkeys(ids, ())  # in the order of the file
+    def _chunks_of(self, ids: Sequence[int]) -> dict[int, _OldChunk]:
+        """Return the chunks that exist among ``ids``, in this order, which is that of the file."""
+        found: dict[int, _OldChunk] = {}
         for marks, part in in_lists(ids):
-            rows.update((row[0], row) for row in self._connection.execute(_OLD.format(marks), part))
-        return {chunk_id: row for chunk_id, row in rows.items() if row}
+            rows = map(_OldChunk._make, self._connection.execute(_OLD.format(marks), part))
+            found.update((chunk.chunk_id, chunk) for chunk in rows)
+        return {chunk_id: found[chunk_id] for chunk_id in ids if chunk_id in found}
 
-    def _keep(self, row: Row, draft: ChunkDraft) -> int:
-        """Keep a stored chunk that has the content of ``draft``, but update its position and symbols; return its id."""
-        chunk_id: int = row[0]
+    def _keep(self, old: _OldChunk, draft: ChunkDraft) -> None:
+        """Record where a kept chunk is now, and how its lookup keys change."""
         span = draft.span
         position = (span.start_byte, span.end_byte, span.start_line, span.end_line)
         symbols = put_symbols(span.symbols)
-        if row[1:5] != position or row[7] != symbols:
-            self.changes.moved.append((*position, symbols, chunk_id))
-        if row[7] != symbols:
-            old, new = symbol_keys(span.symbol, get_symbols(row[7])), symbol_keys(span.symbol, span.symbols)
-            self.changes.keys_removed += [(key, chunk_id) for key in old - new]
-            self.changes.keys_added += [(key, chunk_id) for key in new - old]
-        return chunk_id
+        if (old.start_byte, old.end_byte, old.start_line, old.end_line) != position or old.symbols != symbols:
+            self.changes.moved.append((*position, symbols, old.chunk_id))
+        if old.symbols != symbols:
+            before, after = symbol_keys(span.symbol, get_symbols(old.symbols)), symbol_keys(span.symbol, span.symbols)
+            self.changes.keys_removed += [(key, old.chunk_id) for key in before - after]
+            self.changes.keys_added += [(key, old.chunk_id) for key in after - before]
 
     def _add(self, draft: ChunkDraft, record: FileRecord, key: ChunkKey) -> int:
-        """Add a chunk to a file; return its new id."""
+        """Record a new chunk, and return its id."""
         changes, span = self.changes, draft.span
         span_hash, embed_hash, terms_hash, kind, symbol = key
         chunk_id = changes.next_chunk
@@ -131,14 +153,15 @@ class ChunkDiffer:
         changes.keys_added += [(key, chunk_id) for key in symbol_keys(span.symbol, span.symbols)]
         return chunk_id
 
-    def _drop_rows(self, rows: Iterable[Row]) -> None:
-        for row in rows:
-            self.changes.removed.append(row[0])
-            if row[6] or row[7]:
-                keys = symbol_keys(get_text(row[6]), get_symbols(row[7]))
-                self.changes.keys_removed += [(key, row[0]) for key in keys]
+    def _remove(self, chunks: Iterable[_OldChunk]) -> None:
+        for chunk in chunks:
+            self.changes.removed.append(chunk.chunk_id)
+            if chunk.symbol or chunk.symbols:
+                keys = symbol_keys(get_text(chunk.symbol), get_symbols(chunk.symbols))
+                self.changes.keys_removed += [(key, chunk.chunk_id) for key in keys]
 
     def _kind(self, name: str) -> int:
+        """Return the code of a chunk kind, which may be new."""
         code = self._kinds.get(name)
         if code is None:
             code = self._kinds[name] = len(self._kinds) + 1
