@@ -107,12 +107,7 @@ class IndexWriter:
         with contextlib.ExitStack() as undo:  # a store that stays open after an error stays locked
             self.catalog = open_catalog(directory, root_id, self.recovery, self.lag)
             undo.callback(self.catalog.close)
-            self.lexical = open_lexical(directory, self.catalog, self.recovery, self.lag)
-            undo.callback(self.lexical.close)
-            self.dense = open_dense(directory, self.catalog, space, self.recovery, self.lag)
-            undo.callback(self.dense.close)
-            self.text = self._open_text()
-            undo.callback(self.text.close)
+            self._open_projections(undo)
             self._find_pending_vectors()
             self.previous_model = self._open_previous_model(usable or {})
             if self.previous_model is not None:
@@ -139,16 +134,12 @@ class IndexWriter:
             self._use_lock.release()
 
     def _close_projections(self) -> bool:
-        """Close the projections if they are current and nothing uses them; return True if so."""
-        lags = self.lag.lexical or self.lag.dense or self.lag.text or self._text_gaps or self._unpublished
-        if self._users or lags or self.previous_model or self.recovery.needs_verify or not self.current.rest():
+        has_work = self.lag.has_lag or self._text_gaps or self._unpublished or self.previous_model
+        if self._users or has_work or self.recovery.needs_verify or not self.current.rest():
             return False
         self._at_rest = True
         for close in (self.text.close, self.dense.close, self.lexical.close):
-            try:
-                close()
-            except (CodeindexError, OSError) as error:
-                log.warning("store_not_closed_cleanly", directory=str(self.directory), error=str(error))
+            self._close_cleanly(close)
         del self.text, self.dense, self.lexical  # with their mappings and threads
         return True
 
@@ -159,16 +150,11 @@ class IndexWriter:
                 return
             AWAKE.used(self)
             with contextlib.ExitStack() as undo:
-                self.lexical = open_lexical(self.directory, self.catalog, self.recovery, self.lag)
-                undo.callback(self.lexical.close)
-                self.dense = open_dense(self.directory, self.catalog, self.space, self.recovery, self.lag)
-                undo.callback(self.dense.close)
-                self.text = self._open_text()
-                undo.callback(self.text.close)
+                self._open_projections(undo)
                 self._publish()
                 undo.pop_all()
             self._at_rest = False
-        if self.lag.lexical or self.lag.dense or self.lag.text:
+        if self.lag.has_lag:
             self.on_lag()
 
     @contextlib.contextmanager
@@ -193,6 +179,15 @@ class IndexWriter:
             self.vectors.repair_if_damaged(thoroughly=self.recovery.needs_checksums)
         except StoreFullError as error:  # text search works without it, and the next commit tries again
             log.warning("vector_store_unusable", directory=str(self.directory), error=error.message)
+
+    def _open_projections(self, undo: contextlib.ExitStack) -> None:
+        """Open the lexical, the dense and the text index; ``undo`` closes them again."""
+        self.lexical = open_lexical(self.directory, self.catalog, self.recovery, self.lag)
+        undo.callback(self.lexical.close)
+        self.dense = open_dense(self.directory, self.catalog, self.space, self.recovery, self.lag)
+        undo.callback(self.dense.close)
+        self.text = self._open_text()
+        undo.callback(self.text.close)
 
     def _open_previous_model(self, usable: Mapping[str, VectorSpace]) -> PreviousModelIndex | None:
         """Open the dense index of one of the ``usable`` models, and delete the indexes of all other previous models.
@@ -606,12 +601,18 @@ class IndexWriter:
             projections = [] if self._at_rest else [self.text.close, self.dense.close, self.lexical.close]
             closes = [self.previous_model.dense.close] if self.previous_model else []
             for close in (*closes, *projections, self.catalog.close):
-                try:
-                    close()
-                except (CodeindexError, OSError) as error:  # the others must not stay locked
-                    log.warning("store_not_closed_cleanly", directory=str(self.directory), error=str(error))
+                if not self._close_cleanly(close):
                     self.recovery.mark_unclean()
             self.recovery.close()
+
+    def _close_cleanly(self, close: Callable[[], None]) -> bool:
+        """Close a store; if that fails, log it and return False, because the other stores must not stay locked."""
+        try:
+            close()
+        except (CodeindexError, OSError) as error:
+            log.warning("store_not_closed_cleanly", directory=str(self.directory), error=str(error))
+            return False
+        return True
 
 
 def _damage(checks: Sequence[Callable[[], None]]) -> list[str]:
