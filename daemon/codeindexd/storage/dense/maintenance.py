@@ -65,17 +65,16 @@ def next_step(state: DenseState, limits: Thresholds) -> Plan | None:
 
 def _to_merge(segments: Sequence[Segment], limits: Thresholds) -> tuple[Segment, ...]:
     """Return the segments to merge (or a single one to rewrite): segments with many dead rows, and small segments."""
-
-    def live(segment: Segment) -> int:
-        return segment.live
-
-    heavy = sorted((s for s in segments if s.live < (1 - limits.dead_share) * len(s.ids)), key=live)
-    small = sorted((s for s in segments if s not in heavy and s.live <= limits.segment_rows // 2), key=live)
+    by_size = sorted(segments, key=lambda segment: segment.live)
+    sparse = [one for one in by_size if one.live < (1 - limits.dead_share) * len(one.ids)]
+    small = [one for one in by_size if one not in sparse and one.live <= limits.segment_rows // 2]
     chosen: list[Segment] = []
-    for segment in [*heavy, *small]:
-        if not chosen or sum(map(live, chosen)) + segment.live <= limits.segment_rows:
+    rows = 0
+    for segment in [*sparse, *small]:
+        if not chosen or rows + segment.live <= limits.segment_rows:
             chosen.append(segment)
-    return tuple(chosen) if heavy or len(chosen) > 1 else ()
+            rows += segment.live
+    return tuple(chosen) if sparse or len(chosen) > 1 else ()
 
 
 def build_segment(
