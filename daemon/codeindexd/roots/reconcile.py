@@ -65,12 +65,12 @@ def reconcile(
     difference = diff(known, scan.tree, below=scan.below)
     again, overtaken = _overtaken(scan, in_flight)
     return Reconciliation(
-        tuple(_transactions(difference)),
-        tuple(entry for entry in (*difference.added, *difference.modified, *again) if entry.kind is NodeKind.FILE),
-        frozenset(entry.path for entry in difference.removed) | {move.source for move in difference.moved} | overtaken,
-        overtaken,
-        scan,
-        _sizes_of(scanner.root, difference.modified),
+        transactions=tuple(_transactions(difference)),
+        files=tuple(one for one in (*difference.added, *difference.modified, *again) if one.kind is NodeKind.FILE),
+        gone=frozenset(one.path for one in difference.removed) | {move.source for move in difference.moved} | overtaken,
+        overtaken=overtaken,
+        scan=scan,
+        changed_sizes=_sizes_of(scanner.root, difference.modified),
     )
 
 
