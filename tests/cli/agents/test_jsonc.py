@@ -47,7 +47,6 @@ def test_removing_keeps_comments_and_neighbours() -> None:
     assert without_entry(text, PATH) == '{"servers": {"a": 1}, "b": 2}'
     text = '{"servers": {"mine": {}, "a": 1}}'
     assert without_entry(text, PATH) == '{"servers": {"a": 1}}'
-    assert without_entry('{"servers": {"mine": {}}, "b": 2}', PATH, empty_too=True) == '{"b": 2}'
     assert without_entry("{}", PATH) == "{}"
 
 

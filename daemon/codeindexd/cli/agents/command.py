@@ -127,7 +127,7 @@ class Agents:
         is_as_written, before = self._records.undone(file, text)
         if is_as_written and not (before and edits.entry_in(before, client) is not None):
             return Change(file, text, before)
-        after = _edited(text, lambda plain: edits.without_entry(plain, client, empty_too=False))
+        after = _edited(text, lambda plain: edits.without_entry(plain, client))
         return Change(file, text, after or None)
 
     def _with_entry(self, text: str, client: Client) -> str:

@@ -57,15 +57,15 @@ def with_entry(text: str, client: Client, command: Command, *, in_project: bool)
 
 
 @_limited_depth()
-def without_entry(text: str, client: Client, *, empty_too: bool) -> str:
-    """Return the text without our entry; with ``empty_too`` also without what it leaves empty. Raises FailedError."""
+def without_entry(text: str, client: Client) -> str:
+    """Return the text without our entry. Raises FailedError."""
     match client.format:
         case Format.JSON:
-            return jsonc.without_entry(text, client.path, empty_too=empty_too)
+            return jsonc.without_entry(text, client.path)
         case Format.TOML:
-            return toml.without_entry(text, client.path, empty_too=empty_too)
+            return toml.without_entry(text, client.path)
         case Format.YAML | Format.YAML_LIST:
-            return yaml.without_entry(text, client.path, empty_too=empty_too)
+            return yaml.without_entry(text, client.path)
         case Format.BLOCK:
             return markdown.without_block(text)
         case Format.WHOLE:

@@ -44,10 +44,7 @@ class _Value:
 
 def entry(text: str, path: Sequence[str]) -> Any:
     """Return the value at ``path``, None if there is none. Raises FailedError for text that is not JSON."""
-    value = _parsed(text)
-    for key in path:
-        member = _member(value, key) if value is not None else None
-        value = member.value if member is not None else None
+    value = _value_at(_parsed(text), path)
     return value.data if value is not None else None
 
 
@@ -68,29 +65,24 @@ def with_entry(text: str, path: Sequence[str], data: Any) -> str:
     return text[: at.start] + _written(data, indent, len(path)) + text[at.end :]
 
 
-def without_entry(text: str, path: Sequence[str], *, empty_too: bool = False) -> str:
-    """Return the text without the entry at ``path``; with ``empty_too`` also without objects that it leaves empty.
-
-    Comments stay, except those inside the entry.
-    """
-    chain: list[tuple[_Value, _Member]] = []
-    at = _parsed(text)
-    for key in path:
-        member = _member(at, key) if at is not None else None
-        if at is None or member is None:
-            return text
-        chain.append((at, member))
-        at = member.value
-    while empty_too and len(chain) > 1 and len(chain[-1][0].members or ()) == 1:
-        chain.pop()
-    parent, member = chain[-1]
-    return _removed(text, parent, member)
+def without_entry(text: str, path: Sequence[str]) -> str:
+    """Return the text without the entry at ``path``. Comments stay, except those inside the entry."""
+    parent = _value_at(_parsed(text), path[:-1])
+    member = _member(parent, path[-1]) if parent is not None else None
+    return _removed(text, parent, member) if parent is not None and member is not None else text
 
 
 def _nested(path: Sequence[str], data: Any) -> Any:
     for key in reversed(path):
         data = {key: data}
     return data
+
+
+def _value_at(value: _Value | None, path: Sequence[str]) -> _Value | None:
+    for key in path:
+        member = _member(value, key) if value is not None else None
+        value = member.value if member is not None else None
+    return value
 
 
 def _member(value: _Value, key: str) -> _Member | None:

@@ -38,20 +38,17 @@ def with_entry(text: str, path: Sequence[str], data: Any) -> str:
     return str(tomlkit.dumps(document))
 
 
-def without_entry(text: str, path: Sequence[str], *, empty_too: bool = False) -> str:
-    """Return the text without the entry at ``path``; with ``empty_too`` also without tables that it leaves empty."""
+def without_entry(text: str, path: Sequence[str]) -> str:
+    """Return the text without the entry at ``path``."""
     import tomlkit
 
     if entry(text, path) is None:
         return text
     document = _parsed(text)
-    tables: list[Any] = [document]
+    table = document
     for key in path[:-1]:
-        tables.append(tables[-1][key])
-    for table, key in reversed(list(zip(tables, path, strict=True))):
-        del table[key]
-        if not empty_too or len(table):
-            break
+        table = table[key]
+    del table[path[-1]]
     return str(tomlkit.dumps(document))
 
 

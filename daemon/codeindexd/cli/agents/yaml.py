@@ -46,18 +46,13 @@ def with_entry(text: str, path: Sequence[str], data: Any, *, in_list: bool = Fal
     return _written(document, text)
 
 
-def without_entry(text: str, path: Sequence[str], *, empty_too: bool = False) -> str:
-    """Return the text without the entry at ``path``; with ``empty_too`` also without what it leaves empty."""
+def without_entry(text: str, path: Sequence[str]) -> str:
+    """Return the text without the entry at ``path``, or "" if nothing else is in it."""
     document = _parsed(text)
     if _found(document, path) is None:
         return text
-    containers = [document]
-    for key in path[:-1]:
-        containers.append(containers[-1][key])
-    for container, key in reversed(list(zip(containers, path, strict=True))):
-        del container[_index(container, key) if isinstance(container, list) else key]
-        if not empty_too or len(container):
-            break
+    container, key = _found(document, path[:-1]), path[-1]
+    del container[_index(container, key) if isinstance(container, list) else key]
     return _written(document, text) if len(document) else ""
 
 
