@@ -21,7 +21,7 @@ from codeindexd.errors import CodeindexError, ConfigError, FailedError, NotIndex
 if TYPE_CHECKING:
     from codeindexd.cli.progress import ProgressLine
     from codeindexd.client.aio import AsyncClient
-    from codeindexd.client.results import GrepResult, RootEntry, RootsResult, SearchResult
+    from codeindexd.client.results import RootEntry, RootsResult, SearchResult
 
 DONE, NOTHING, FAILED = 0, 1, FailedError.exit_code
 _MIN_REFRESH_S = 1.0  # of `status --watch`
@@ -180,8 +180,7 @@ def _print_summaries(run: Run, result: RootsResult) -> None:
 
 
 def _print_remarks(run: Run, root: RootEntry) -> None:
-    for note in root.get("notes", []):
-        run.terminal.note(f"note: {safe(note)}")
+    _print_notes(run, root)
     if root["state"] in {"degraded", "missing"}:
         run.terminal.note("hint: to see what is wrong: codeindex status")
 
@@ -249,12 +248,11 @@ def search(run: Run) -> int:
     if args.commits:
         return log(run)
     _check_format(args)
-    where = None if args.all else args.roots or [run.cwd]
     options = {
-        "roots": where,
+        "roots": _roots_to_search(run),
         "limit": args.limit,
         "language": args.language,
-        "path": [from_here(glob, names_what_is_here=not (args.all or args.roots)) for glob in args.globs],
+        "path": _path_filters(args),
         "kind": args.kind,
         "sync": args.sync,
         "explain": args.explain,
@@ -263,28 +261,31 @@ def search(run: Run) -> int:
     }
     query = " ".join(args.query)
     with run.client() as client:
-        result = _search_or_add(run, client, query, options)
+        try:
+            result = client.search(query, **options)
+        except NotIndexedError:  # with --add, index first
+            if not args.add or args.all:
+                raise
+            for path in args.roots or [enclosing_repository(run.cwd)]:
+                _index_first(run, client, path)
+            try:
+                result = client.search(query, **options)
+            except NotIndexedError:  # the repository excludes the current directory
+                if args.roots:
+                    raise
+                _index_first(run, client, run.cwd)
+                result = client.search(query, **options)
     run.show(result, lambda: _print_hits(run, result))
     return DONE if result["hits"] else NOTHING
 
 
-def _search_or_add(run: Run, client: Client, query: str, options: Mapping[str, Any]) -> SearchResult:
-    """Search; with ``--add``, index the given directories first, or the current repository, if no root has them."""
-    args = run.args
-    try:
-        return client.search(query, **options)
-    except NotIndexedError:
-        if not args.add or args.all:
-            raise
-        for path in args.roots or [enclosing_repository(run.cwd)]:
-            _index_first(run, client, path)
-        try:
-            return client.search(query, **options)
-        except NotIndexedError:  # the repository excludes the current directory
-            if args.roots:
-                raise
-            _index_first(run, client, run.cwd)
-            return client.search(query, **options)
+def _roots_to_search(run: Run) -> Sequence[str] | None:
+    """Return the roots that the options name, or else the one around the current directory; None for all."""
+    return None if run.args.all else run.args.roots or [run.cwd]
+
+
+def _path_filters(args: argparse.Namespace) -> list[str]:
+    return [from_here(glob, names_what_is_here=not (args.all or args.roots)) for glob in args.globs]
 
 
 def _index_first(run: Run, client: Client, path: str) -> None:
@@ -325,7 +326,7 @@ def _print_hits(run: Run, result: SearchResult) -> None:
         searched = result.get("searched")
         files = "" if searched is None else f" in {searched:,} {'file' if searched == 1 else 'files'}"
         run.terminal.note(f"no hits{files}")
-    _print_notes(run, result)
+    _print_notes_and_state(run, result)
     if result["dense_coverage"] < 1:
         run.terminal.note(f"note: {result['dense_coverage']:.0%} of the code can be found by meaning so far")
 
@@ -336,16 +337,14 @@ def log(run: Run) -> int:
 
     args = run.args
     with run.client() as client:
-        where = None if args.all else args.roots or [run.cwd]
-        result = client.log(" ".join(args.query), roots=where, limit=args.limit, sync=args.sync)
+        result = client.log(" ".join(args.query), roots=_roots_to_search(run), limit=args.limit, sync=args.sync)
     one_line = getattr(args, "oneline", False) or getattr(args, "files", False)
     run.show(result, lambda: commits.print_log(run.terminal, result, one_line=one_line))
     if not args.json:
         run.terminal.flush()
         if not result["commits"]:
             run.terminal.note(commits.nothing_found(result["searched"]))
-        for note in result.get("notes", []):
-            run.terminal.note(f"note: {safe(note)}")
+        _print_notes(run, result)
     return DONE if result["commits"] else NOTHING
 
 
@@ -372,18 +371,18 @@ def grep(run: Run) -> int:
     else:
         printer.end()
         run.terminal.flush()
-        _print_notes(run, result)
+        _print_notes_and_state(run, result)
     return DONE if result["total"] else NOTHING
 
 
-def _print_notes(run: Run, result: SearchResult | GrepResult) -> None:
+def _print_notes(run: Run, result: Mapping[str, Any]) -> None:
     for note in result.get("notes", []):
         run.terminal.note(f"note: {safe(note)}")
-    _print_state(run, result["state"])
 
 
-def _print_state(run: Run, state: str) -> None:
-    if state != "fresh":
+def _print_notes_and_state(run: Run, result: Mapping[str, Any]) -> None:
+    _print_notes(run, result)
+    if (state := result.get("state", "fresh")) != "fresh":
         run.terminal.note(f"note: the index may differ from the disk ({state}); for details: codeindex status")
 
 
@@ -408,14 +407,14 @@ _MATCHES = {"last_part": "are the last part of", "prefix": "begin with", "part":
 def symbol(run: Run) -> int:
     """Find where a name is defined."""
     args = run.args
-    where = None if args.all else args.roots or [run.cwd]
+    where = _roots_to_search(run)
     with run.client() as client:
         result = client.symbol(
             args.name,
             roots=where,
             references=args.refs,
             language=args.language,
-            path=[from_here(glob, names_what_is_here=not (args.all or args.roots)) for glob in args.globs],
+            path=_path_filters(args),
             kind=args.kind,
             limit=args.limit,
         )
@@ -428,9 +427,7 @@ def symbol(run: Run) -> int:
             run.terminal.note(f"no definition of {name} is known")
         elif how:
             run.terminal.note(f"note: no definition of {name} is known; showing names that {how} it")
-        for note in result.get("notes", []):
-            run.terminal.note(f"note: {safe(note)}")
-        _print_state(run, result.get("state", "fresh"))
+        _print_notes_and_state(run, result)
     return DONE if found else NOTHING
 
 
@@ -520,9 +517,7 @@ def _end(run: Run, result: Mapping[str, Any], *, found: bool, nothing: str) -> i
                 run.terminal.note(f"hint: {safe(hint)}")
         elif not found:
             run.terminal.note(nothing)
-        for note in result.get("notes", []):
-            run.terminal.note(f"note: {safe(note)}")
-        _print_state(run, result.get("state", "fresh"))
+        _print_notes_and_state(run, result)
     return DONE if found else NOTHING
 
 
