@@ -185,18 +185,16 @@ def of_former(
 
 def together_with_path(root: Root, path: bytes, found: TogetherFiles, *, limit: int, took_s: float) -> Entry:
     """Return the result of ``history.together`` for a file or directory."""
-    files = [one for one in found.found.found if one.item.startswith(found.prefix)]
-    sources = [one for one in files if not is_test(one.item)]
-    tests = [one for one in files if is_test(one.item)]
+    companions = found.found
+    files = [one for one in companions.found if one.item.startswith(found.prefix)]
     return {
         **path_to_json(root.spec.raw, key="root"),
         **path_to_json(path),
-        "commits": found.found.counted,
-        "large_commits": found.found.large,
-        "files": [_companion_file(one, found.prefix, found.commits) for one in sources[:limit]],
-        "tests": [_companion_file(one, found.prefix, found.commits) for one in tests[:limit]],
+        "commits": companions.counted,
+        "large_commits": companions.large,
+        **_files_and_tests(files, found, limit),
         "total": len(files),
-        **_tail([*state_notes(found.state), *_large(found.found.large)], took_s),
+        **_tail([*state_notes(found.state), *_large(companions.large)], took_s),
     }
 
 
@@ -219,8 +217,7 @@ def together_with_definition(root: Root, name: str, found: TogetherDefinitions, 
             for one in definitions
             if not is_test(one.item[0])
         ][:limit],
-        "files": [_companion_file(one, found.prefix, found.commits) for one in files if not is_test(one.item)][:limit],
-        "tests": [_companion_file(one, found.prefix, found.commits) for one in files if is_test(one.item)][:limit],
+        **_files_and_tests(files, found, limit),
         "total": len(definitions),
         **_tail([*state_notes(found.state), *_large(found.files.large)], took_s),
     }
@@ -263,8 +260,16 @@ def _large(count: int) -> list[str]:
     return [f"{commits} with more than {LARGE_COMMIT} files left out: they say nothing about what belongs together"]
 
 
-def _companion_file(one: Companion[bytes], prefix: bytes, commits: Mapping[int, Commit]) -> Entry:
-    return {**path_to_json(one.item.removeprefix(prefix)), **_figures(one, commits)}
+def _files_and_tests(
+    companions: Sequence[Companion[bytes]], found: TogetherFiles | TogetherDefinitions, limit: int
+) -> Entry:
+    """Return the fields ``files`` and ``tests``, each with the first ``limit`` of the companions of its kind."""
+    entries: dict[str, list[Entry]] = {"files": [], "tests": []}
+    for one in companions:
+        kind = entries["tests" if is_test(one.item) else "files"]
+        if len(kind) < limit:
+            kind.append({**path_to_json(one.item.removeprefix(found.prefix)), **_figures(one, found.commits)})
+    return entries
 
 
 def _figures(one: Companion[Any], commits: Mapping[int, Commit]) -> Entry:
