@@ -52,21 +52,24 @@ class HistoryHandlers:
         began = time.monotonic()
         query = parse_commit_query(params["query"], now=datetime.now().astimezone())
         roots = await self._roots.roots_indexing(paths_of(params["roots"]))
-        if params["sync"]:
-            await self._sync_all(roots)
-            with anyio.move_on_after(_SYNC_S) as waiting:
-                await run_all(partial(root.history.sync, completely=True) for root in roots)
-        waited_s = _SYNC_S if params["sync"] and waiting.cancelled_caught else 0.0
+        is_incomplete = params["sync"] and not await self._sync(roots)
         limit = params["limit"] or _DEFAULT_LIMIT
         try:
             result = await anyio.to_thread.run_sync(self._log, roots, params["query"], query, limit, began)
         except NoHistoryError as error:
-            if waited_s:
-                raise TimedOutError(f"{error.message}, after {waited_s:g} s", hint=error.hint) from error
+            if is_incomplete:
+                raise TimedOutError(f"{error.message}, after {_SYNC_S:g} s", hint=error.hint) from error
             raise
-        if waited_s:
-            result["notes"] = [*result.get("notes", []), f"the history was not complete after {waited_s:g} s"]
+        if is_incomplete:
+            result["notes"] = [*result.get("notes", []), f"the history was not complete after {_SYNC_S:g} s"]
         return result
+
+    async def _sync(self, roots: Sequence[Root]) -> bool:
+        """Wait until earlier changes and all commits are indexed; return False if that takes too long."""
+        await self._sync_all(roots)
+        with anyio.move_on_after(_SYNC_S) as scope:
+            await run_all(partial(root.history.sync, completely=True) for root in roots)
+        return not scope.cancelled_caught
 
     def _log(self, roots: Sequence[Root], text: str, query: CommitQuery, limit: int, began: float) -> Result:
         found: list[tuple[Root, CommitHit, bytes]] = []
