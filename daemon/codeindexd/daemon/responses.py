@@ -290,19 +290,23 @@ def _definition_entry(found: ConfirmedDefinition) -> dict[str, Any]:
 
 def answer(query: str, found: Answer, *, explain: bool = False, missing: Sequence[FailedRoot] = ()) -> dict[str, Any]:
     """Return the result of ``search`` or ``related``, with a note for each root that is ``missing`` from it."""
-    state = RootState.DEGRADED if missing and found.state is not RootState.MISSING else found.state
     notes = [*found.notes, *(failed.error.message for failed in missing)]
     return {
         "query": query,
         "took_ms": round(found.took_ms, 2),
         "clock": found.clock,
-        "state": state.value,
+        "state": _state_of(found, missing).value,
         "dense_coverage": found.dense_coverage,
         "hits": [hit_entry(hit, explain=explain) for hit in found.hits],
         **({} if found.groups is None else {"groups": _group_entries(found.groups)}),
         **({} if found.searched is None else {"searched": found.searched}),
         **({"notes": notes} if notes else {}),
     }
+
+
+def _state_of(found: Answer | GrepAnswer | GrepStream, missing: Sequence[FailedRoot]) -> RootState:
+    """Return the worst state of the roots that were searched and of those that are ``missing`` from the answer."""
+    return RootState.DEGRADED if missing and found.state is not RootState.MISSING else found.state
 
 
 def _group_entries(groups: Sequence[Group]) -> list[dict[str, Any]]:
@@ -375,7 +379,6 @@ def _grep_summary(
     """Return the result of ``grep`` with empty lists; ``returned`` is the number of lines that the client gets."""
     counted = is_counted(params)
     is_cut = not counted and returned < totals.total
-    state = RootState.DEGRADED if missing and found.state is not RootState.MISSING else found.state
     notes = [failed.error.message for failed in missing] + [one.note for one in unsearched]
     if is_cut:
         more = totals.total - returned
@@ -396,7 +399,7 @@ def _grep_summary(
         "left_out": dict(sorted(left_out.items())),
         "took_ms": round(found.took_ms, 2),
         "clock": found.clock,
-        "state": state.value,
+        "state": _state_of(found, missing).value,
         **({"notes": notes} if notes else {}),
     }
 
@@ -488,8 +491,7 @@ def explain(root: Root, path: Path) -> dict[str, Any]:
     if verdict is not None:
         return entry | {"reason": verdict.reason, "rule": verdict.rule, **_hint(root, relative)}
     if is_directory:
-        whole = {"indexed": True, "reason": "an indexed directory"}
-        return entry | whole | {"summary": _summary(root, relative)}
+        return entry | {"indexed": True, "reason": "an indexed directory", "summary": _summary(root, relative)}
     if not os.path.lexists(path):
         return entry | {"reason": "does not exist"}
     return entry | {"reason": "not scanned yet"}
