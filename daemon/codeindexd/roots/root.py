@@ -449,27 +449,26 @@ class Root:
         self._problems.replace(ProblemKey.CONFIG, self._config_file.problem)
 
     def _start_maintenance(self, tasks: anyio.abc.TaskGroup) -> None:
-        async def rescan_unreadable() -> None:
-            await maintenance.rescan_unreadable(self._unreadable, on_hint=self.hint, is_paused=lambda: self._paused)
-
-        async def retry_failures() -> None:
-            await maintenance.retry_failures(
-                self._parts.index.catalog,
-                self._parts.ingest,
-                is_paused=lambda: self._paused,
-                committed=self._committed,
-            )
-
-        async def keep_stores_tidy() -> None:
-            await maintenance.keep_stores_tidy(
-                self._parts.index,
-                self._problems,
-                is_caught_up=lambda: self.is_caught_up,
-                should_stop=lambda: self._shutdown.begun or not self._parts.ingest.is_idle,
-                trim_memory=self._dependencies.trim_memory,
-                committed=self._committed,
-            )
-
+        parts = self._parts
+        rescan_unreadable = partial(
+            maintenance.rescan_unreadable, self._unreadable, on_hint=self.hint, is_paused=lambda: self._paused
+        )
+        retry_failures = partial(
+            maintenance.retry_failures,
+            parts.index.catalog,
+            parts.ingest,
+            is_paused=lambda: self._paused,
+            committed=self._committed,
+        )
+        keep_stores_tidy = partial(
+            maintenance.keep_stores_tidy,
+            parts.index,
+            self._problems,
+            is_caught_up=lambda: self.is_caught_up,
+            should_stop=lambda: self._shutdown.begun or not parts.ingest.is_idle,
+            trim_memory=self._dependencies.trim_memory,
+            committed=self._committed,
+        )
         for service in (rescan_unreadable, retry_failures, keep_stores_tidy):
             tasks.start_soon(service)
 
