@@ -57,6 +57,7 @@ _VARIABLES: Final = frozenset({"field", "property"})
 _GETTERS: Final = ("get ", "static get ", "public get ")
 _GO_RECEIVER: Final = re.compile(r"func\s*\(\s*(\w+)\s+\*?\s*(\w+)")
 _MOST_BASES: Final = 40
+_MOST_TYPES: Final = 3  # of one name whose base types are searched
 _PARTS: Final = re.compile(r"[.:>\\#?!-]+")
 
 
@@ -110,7 +111,10 @@ def resolve(around: Surroundings, file: CodeFile, reference: Reference, candidat
 
 
 def _has_kind_of(reference: Reference, target: Target) -> bool:
-    """Return True unless a call would mean a field, or a variable of the receiver something else than one."""
+    """Return True if the syntax allows that ``reference`` means ``target``: a call does not mean a field.
+
+    In Ruby, ``@name`` means a field, or a property, which has a field of its name; ``name`` does not mean a field.
+    """
     kind = target.definition.kind
     if family_of(target.file.language) == "ruby":
         is_variable = reference.qualifier == _VARIABLE
@@ -119,6 +123,7 @@ def _has_kind_of(reference: Reference, target: Target) -> bool:
 
 
 def _bare(around: Surroundings, file: CodeFile, reference: Reference, candidates: Sequence[Target]) -> Resolved:
+    """Return what a name without a qualifier means."""
     inside = _in_scope(file, reference.line, candidates)
     if inside:
         return [(one, Confidence.EXACT) for one in inside]
@@ -209,7 +214,7 @@ def _inherited(around: Surroundings, file: CodeFile, number: int, candidates: Se
         if found:
             return [(one, Confidence.IMPORT) for one in found]
         for name in names:
-            waiting += [(one.file, one.number) for one in around.types_named(of_file, name)[:3]]
+            waiting += [(one.file, one.number) for one in around.types_named(of_file, name)[:_MOST_TYPES]]
     return []
 
 
@@ -264,12 +269,14 @@ def resolve_exported(
 
 
 def _fit(module: ImportedModule, target: Target) -> Match:
+    """Return how well the file of ``target``, or its qualified name, fits an imported module."""
     if target.definition.qualified == module.dotted and "." in module.dotted:
         return Match.FILE
     return module.match(target.file.path)
 
 
 def _from_wildcards(around: Surroundings, file: CodeFile, candidates: Sequence[Target]) -> Resolved:
+    """Return the definitions in modules of which all names are imported, or in files that are included."""
     bindings = file.bindings().get("*", ())
     if file.language in _INCLUDING:
         bindings = [binding for found in file.bindings().values() for binding in found]
@@ -311,6 +318,7 @@ def _from_types(file: CodeFile, candidates: Sequence[Target]) -> Resolved:
 
 
 def _qualified(around: Surroundings, file: CodeFile, reference: Reference, candidates: Sequence[Target]) -> Resolved:
+    """Return what a name with a qualifier means; a qualifier that ends in ``()`` is a call."""
     qualifier = reference.qualifier
     if qualifier.endswith("()") and qualifier[:-2] not in SUPER:
         return _of_call(around, file, reference, candidates)
@@ -435,7 +443,12 @@ def _members_of_named(
     """Return the members of the types of a name, or else of their base types."""
     if own := [one for one in members if one.owner == name]:
         return [(one, Confidence.EXACT) for one in _of_visible_types(around, file, own)]
-    for one in around.types_named(file, name)[:3]:
+    return _inherited_by_any(around, around.types_named(file, name), members)
+
+
+def _inherited_by_any(around: Surroundings, types: Sequence[Target], members: Sequence[Target]) -> Resolved:
+    """Return the members of the base types of the first of ``types`` that inherits any."""
+    for one in types[:_MOST_TYPES]:
         if found := _inherited(around, one.file, one.number, members):
             return found
     return []
@@ -485,7 +498,10 @@ def _of_module(
 
 
 def _by_type(around: Surroundings, file: CodeFile, reference: Reference, members: Sequence[Target]) -> Resolved | None:
-    """Return the members of the receiver's type if the code says plainly which type that is; else None."""
+    """Return the members of the receiver's type if the code says plainly which type that is; else None.
+
+    The result is empty if the type is known, but has no such member in the root.
+    """
     if reference.qualifier == "." or not members:
         return None
     parts = _PARTS.split(reference.qualifier)
@@ -499,9 +515,8 @@ def _by_type(around: Surroundings, file: CodeFile, reference: Reference, members
     is_known = False
     for name in names:
         types = around.types_named(file, name)
-        for one in types[:3]:
-            if found := _inherited(around, one.file, one.number, members):
-                return found
+        if found := _inherited_by_any(around, types, members):
+            return found
         is_known |= bool(types) or name in file.bindings()
     return [] if is_known else None
 
