@@ -67,8 +67,8 @@ def _placeholder_reason(data: bytes) -> str | None:
     return "git-crypt" if data.startswith(_GIT_CRYPT) else None
 
 
-def _in_file(definitions: tuple[Definition, ...], text: IndexedText) -> tuple[Definition, ...]:
-    """Return ``definitions`` of a text with the lines of its file, which differ in a notebook."""
+def _definitions_in_file(definitions: tuple[Definition, ...], text: IndexedText) -> tuple[Definition, ...]:
+    """Return the definitions in a text with the lines of its file, which differ in a notebook."""
     if not text.cells:
         return definitions
     line = text.source_line
@@ -218,7 +218,7 @@ class Pipeline:
             chunks=chunks,
             trigrams=trigrams,
             is_masked=is_masked,
-            definitions=_in_file(analysis.definitions, found),
+            definitions=_definitions_in_file(analysis.definitions, found),
             is_partial=analysis.is_partial,
             references=encode(_references_in_file(analysis.references, found)),
         )

@@ -232,6 +232,7 @@ class RootSupervisor:
         others: Sequence[Root],
         task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
     ) -> None:
+        """Run a root, and restart it after each failure, until it is stopped. See :meth:`_start`."""
         first: Root | None = None
         if others:
             first = self._create(spec, self._directory / spec.id)

@@ -47,7 +47,7 @@ def _passing(catalog: CatalogSnapshot, parsed: ParsedQuery) -> Ids:
     for symbol in parsed.symbols_left_out:
         passing = without(passing, catalog.chunk_ids(symbol=symbol))
     if parsed.kinds_left_out:
-        passing = without(passing, catalog.chunk_ids_of_only(with_methods(parsed.kinds_left_out)))
+        passing = without(passing, catalog.chunk_ids_with_only(with_methods(parsed.kinds_left_out)))
     return passing
 
 

@@ -280,8 +280,8 @@ class CatalogSnapshot:
             more = more[contained(more, filters.chunk_ids(self._reader, language, include, exclude, ()))]
         return np.union1d(found, more) if len(more) else found
 
-    def chunk_ids_of_only(self, kinds: Sequence[str]) -> NDArray[np.int64]:
-        """Return the sorted ids (n,) of the chunks whose own kind is in ``kinds``, or that define only such symbols."""
+    def chunk_ids_with_only(self, kinds: Sequence[str]) -> NDArray[np.int64]:
+        """Return the sorted ids (n,) of the chunks of ``kinds``, and of those that define only symbols of ``kinds``."""
         wanted = frozenset(kinds)
         labelled = filters.labelled_chunk_ids(self._reader, kinds)
         labelled = np.setdiff1d(labelled, filters.merged_chunk_ids(self._reader), assume_unique=True)

@@ -235,7 +235,7 @@ class Catalog:
                 self._report_wake()
             reader = Reader(self.path, self._idle.pop() if self._idle else None)
         try:
-            snapshot = CatalogSnapshot(reader, self._take_back)
+            snapshot = CatalogSnapshot(reader, self._forget_snapshot)
         except BaseException:
             reader.close()
             raise
@@ -243,7 +243,8 @@ class Catalog:
             self._open_snapshots.add(snapshot)
         return snapshot
 
-    def _take_back(self, snapshot: CatalogSnapshot, connection: sqlite3.Connection | None) -> None:
+    def _forget_snapshot(self, snapshot: CatalogSnapshot, connection: sqlite3.Connection | None) -> None:
+        """Forget a closed snapshot, and keep its ``connection``, if it has one still, for a later one or close it."""
         with self._snapshots_lock:
             self._open_snapshots.discard(snapshot)
             if connection is not None and not self._closed and len(self._idle) < _IDLE_READERS:
