@@ -116,7 +116,15 @@ def status(environ: Mapping[str, str] = os.environ) -> ServiceStatus:
     try:
         manager.check()
     except FailedError as error:
-        return ServiceStatus(manager.name, bool(existing), False, False, False, tuple(existing), error.message)
+        return ServiceStatus(
+            manager.name,
+            installed=bool(existing),
+            current=False,
+            enabled=False,
+            running=False,
+            files=tuple(existing),
+            detail=error.message,
+        )
     return ServiceStatus(
         manager.name,
         installed=len(existing) == len(files),

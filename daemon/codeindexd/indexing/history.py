@@ -102,15 +102,15 @@ class HistoryIndexer:
             return HistoryStatus(self._phase, reason=reason, hint=hint)
         return HistoryStatus(
             self._phase,
-            min(self._known, view.wanted),
-            view.wanted,
-            view.branch,
-            view.is_truncated,
-            view.is_shallow,
-            view.missing,
-            view.unreadable,
-            reason,
-            hint,
+            commits=min(self._known, view.wanted),
+            total=view.wanted,
+            branch=view.branch,
+            is_truncated=view.is_truncated,
+            is_shallow=view.is_shallow,
+            missing=view.missing,
+            unreadable=view.unreadable,
+            reason=reason,
+            hint=hint,
         )
 
     @contextmanager
@@ -151,7 +151,7 @@ class HistoryIndexer:
         why = "the code comes first" if self._is_behind_the_code else "it is read now"
         return NoHistoryError(
             f"the history of {self._path} is not indexed yet: {why}",
-            hint="try again in a moment; `codeindex status` shows the progress",
+            hint="try again in a moment; to see the progress: codeindex status",
         )
 
     # requests

@@ -205,16 +205,16 @@ class Root:
             return None
         catalog = parts.index.catalog
         return StatusKey(
-            self.spec.raw,
-            self.state,
-            self.is_caught_up,
-            (self.generation, catalog.generation),
-            catalog.counts(),
-            self.pending_vectors,
-            tuple(self._problems),
-            len(parts.index.lag.notes),
-            parts.ingest.work_done,
-            self.history.status(),
+            path=self.spec.raw,
+            state=self.state,
+            is_caught_up=self.is_caught_up,
+            generations=(self.generation, catalog.generation),
+            counts=catalog.counts(),
+            pending_vectors=self.pending_vectors,
+            problems=tuple(self._problems),
+            notes=len(parts.index.lag.notes),
+            work_done=parts.ingest.work_done,
+            history=self.history.status(),
         )
 
     def failures(self, limit: int = -1) -> list[Failure]:

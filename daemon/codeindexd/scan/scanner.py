@@ -230,15 +230,15 @@ class Scanner:
         applied_rules: Mapping[bytes, FileStat] = NOTHING_APPLIED,
     ) -> ScanInput:
         return ScanInput(
-            self._root,
-            root,
-            known,
-            decided,
-            applied_rules,
-            self._size_limits,
-            self._git_locations,
-            read,
-            should_stop,
+            root_path=self._root,
+            root=root,
+            known=known,
+            decided_by_git=decided,
+            applied_rules=applied_rules,
+            size_limits=self._size_limits,
+            git_locations=self._git_locations,
+            read=read,
+            should_stop=should_stop,
         )
 
     def _hasher(self, root: int, now_ns: int) -> Hasher:

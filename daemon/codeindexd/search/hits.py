@@ -182,7 +182,18 @@ def _hit(
     elif shown is None and not chunk.span.symbol:
         shown = _closest_symbol(chunk.span.symbols, request.words)
     symbol, kind = (shown.qualified, shown.kind) if shown else (chunk.span.symbol, chunk.span.kind)
-    return Hit(root, chunk, place, symbol, kind, snippet, one.score, one.parts, place.line_of(row), row)
+    return Hit(
+        root,
+        chunk,
+        place,
+        symbol=symbol,
+        kind=kind,
+        snippet=snippet,
+        score=one.score,
+        parts=one.parts,
+        best_line=place.line_of(row),
+        best_row=row,
+    )
 
 
 def _with_copies(snapshot: Snapshot, hit: Hit) -> Hit:

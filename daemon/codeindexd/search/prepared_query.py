@@ -80,7 +80,8 @@ def prepare_query(
     terms = tokenizer.tokenize(text or " ".join(literal_words))
     phrases = [words for phrase in parsed.phrases if (words := tokenizer.words(phrase))]
     body = tokenizer.tokenize(report.body) if report else None
-    return PreparedQuery(parsed, text, terms, stems_of(terms.words), phrases, body, {}, embed_names)
+    stems = stems_of(terms.words)
+    return PreparedQuery(parsed, text, terms, stems, phrases, body, vectors={}, embed_names=embed_names)
 
 
 def stems_of(words: Iterable[str]) -> list[str]:

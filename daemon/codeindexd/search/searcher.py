@@ -154,9 +154,9 @@ class Searcher:
             searched.clock,
             searched.dense_coverage,
             took_ms,
-            [*dict.fromkeys(notes)],
-            files,
-            groups,
+            notes=[*dict.fromkeys(notes)],
+            searched=files,
+            groups=groups,
         )
 
     async def related(self, root: SearchableRoot, path: bytes, line: int, limit: int) -> Answer:
@@ -217,7 +217,7 @@ class Searcher:
         filters: ParsedQuery | None = None,
         limit: int = symbols.MAX_DEFINITIONS,
     ) -> SymbolAnswer:
-        """Return the definitions of ``name``, or else those of similar names, by the first `Match` that finds any.
+        """Return the definitions of ``name``, or else those of similar names, by the first ``Match`` that finds any.
 
         At most ``limit`` are returned; they pass ``filters`` by language, path and kind. With ``references``, also
         return the chunks that use the last part of ``name``. Without any definition, notes say where the name occurs.

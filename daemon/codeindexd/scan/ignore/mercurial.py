@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import re2
+from msgspec.structs import replace
 
 from codeindexd.scan.ignore.patterns import Outline, PatternSet
 from codeindexd.scan.ignore.syntax import Pattern, parse
@@ -44,10 +45,11 @@ def compiled_hgignore(content: bytes) -> tuple[PatternSet, ...]:
     regexes: list[tuple[Pattern, bytes]] = []
     for number, line, kind, body in _lines(content[:_MOST_BYTES]):
         if kind == b"re":
-            regexes.append((Pattern(number, line, False, False, True, (), (), b"", b""), body))
+            regexes.append((Pattern(number, line, negative=False, dir_only=False, by_path=True), body))
         elif kind:
             for glob in _alternatives(body):
-                globs += [_with_origin(pattern, number, line) for pattern in parse(_as_gitignore(glob, kind))]
+                patterns = parse(_as_gitignore(glob, kind))
+                globs += [replace(pattern, line=number, text=line) for pattern in patterns]
     return tuple(patterns for patterns in (PatternSet(globs), _Regexes(regexes)) if patterns)
 
 
@@ -89,21 +91,6 @@ def _as_gitignore(glob: bytes, kind: bytes) -> bytes:
     return b"\\" + body if body.startswith((b"!", b"#")) else body
 
 
-def _with_origin(pattern: Pattern, number: int, line: bytes) -> Pattern:
-    """Return ``pattern`` with the number and the text of the ``.hgignore`` line that it came from."""
-    return Pattern(
-        number,
-        line,
-        pattern.negative,
-        pattern.dir_only,
-        pattern.by_path,
-        pattern.literals,
-        pattern.suffixes,
-        pattern.regex,
-        pattern.home,
-    )
-
-
 class _Regexes(PatternSet):
     """A pattern set of regular expressions, which match anywhere in a path unless they are anchored."""
 
@@ -115,9 +102,7 @@ class _Regexes(PatternSet):
         self._regexes = [(pattern, regex) for pattern, _, regex in compiled if regex is not None]
         self.patterns = tuple(pattern for pattern, _ in self._regexes)
         self._any = _compiled(b"|".join(b"(?:%b)" % body for _, body, regex in compiled if regex is not None))
-        self.outline = Outline(
-            frozenset(), frozenset(), (), (), None, {}, self._may_match if self.patterns else None, (b"",), None
-        )
+        self.outline = Outline(path_test=self._may_match if self.patterns else None, path_heads=(b"",))
 
     def last_match(self, name: bytes, path: bytes, is_dir: bool) -> Pattern | None:
         """Return the first expression that matches; a directory also matches if everything in it must."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -30,15 +30,15 @@ class Outline(Struct, frozen=True):
     ``/`` or is empty) or that ``home_test`` accepts.
     """
 
-    names: frozenset[bytes]
-    extensions: frozenset[bytes]
-    tails: tuple[bytes, ...]
-    name_globs: tuple[bytes, ...]
-    name_test: Test | None
-    paths: dict[bytes, frozenset[bytes]]
-    path_test: Test | None
-    path_heads: tuple[bytes, ...]
-    home_test: Test | None
+    names: frozenset[bytes] = frozenset()
+    extensions: frozenset[bytes] = frozenset()
+    tails: tuple[bytes, ...] = ()
+    name_globs: tuple[bytes, ...] = ()
+    name_test: Test | None = None
+    paths: Mapping[bytes, frozenset[bytes]] = {}
+    path_test: Test | None = None
+    path_heads: tuple[bytes, ...] = ()
+    home_test: Test | None = None
 
     def may_match_path_in(self, directory: bytes) -> bool:
         """Return True if ``path_test`` can be true in ``directory`` (relative, ending in ``/`` or empty)."""
@@ -132,15 +132,15 @@ class _Matcher:
         globs = [pattern for pattern in self._patterns if pattern.by_path and pattern.regex and not pattern.negative]
         homes = [(index, pattern.home) for index, pattern in enumerate(globs) if pattern.home]
         return Outline(
-            self._positive(self._names),
-            self._positive(self._extensions),
-            tuple(self._positive(self._with_tail)),
-            () if many else names,
-            self._name_globs.test if self._name_globs and many else None,
-            {directory: frozenset(inside) for directory, inside in paths.items()},
-            self._path_globs.test if self._path_globs else None,
-            tuple({_literal_head(pattern.regex) for pattern in globs if not pattern.home}),
-            _Globs(homes).test if homes else None,
+            names=self._positive(self._names),
+            extensions=self._positive(self._extensions),
+            tails=tuple(self._positive(self._with_tail)),
+            name_globs=() if many else names,
+            name_test=self._name_globs.test if self._name_globs and many else None,
+            paths={directory: frozenset(inside) for directory, inside in paths.items()},
+            path_test=self._path_globs.test if self._path_globs else None,
+            path_heads=tuple({_literal_head(pattern.regex) for pattern in globs if not pattern.home}),
+            home_test=_Globs(homes).test if homes else None,
         )
 
     def _positive(self, texts: dict[bytes, int]) -> frozenset[bytes]:

@@ -185,13 +185,13 @@ class HistorySnapshot:
         """How complete the history is."""
         view = self._view
         return HistoryState(
-            len(self._members.order),
-            view.wanted,
-            view.is_complete,
-            view.is_truncated,
-            view.is_shallow,
-            view.missing,
-            view.unreadable,
+            known=len(self._members.order),
+            total=view.wanted,
+            is_complete=view.is_complete,
+            is_truncated=view.is_truncated,
+            is_shallow=view.is_shallow,
+            missing=view.missing,
+            unreadable=view.unreadable,
         )
 
     @property
