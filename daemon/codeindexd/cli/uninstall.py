@@ -13,6 +13,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,16 +32,20 @@ from codeindexd.errors import CodeindexError, FailedError, UsageError
 _OURS: Final[Mapping[str, tuple[str, ...]]] = {
     "cache": ("CACHEDIR.TAG", "history", "roots", "sealed.json", "vectors.db*"),
     "state": (
-        *(
-            "agent-usage.json*",
-            "agents",
-            "codeindexd.log*",
-            "codeindexd.sock",
-            "cookies",
-            "daemon.json*",
-            "last-model*",
-        ),
-        *("lock", "mcp-token", "models.json*", "roots-copy.json*", "roots.json*", "roots*.broken-*", "start.lock"),
+        "agent-usage.json*",
+        "agents",
+        "codeindexd.log*",
+        "codeindexd.sock",
+        "cookies",
+        "daemon.json*",
+        "last-model*",
+        "lock",
+        "mcp-token",
+        "models.json*",
+        "roots-copy.json*",
+        "roots.json*",
+        "roots*.broken-*",
+        "start.lock",
     ),
     "config": ("config.toml", "config.toml.before*"),
     "runtime": ("codeindexd.sock", "cookies"),
@@ -72,7 +77,7 @@ class Plan:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to do."""
+        """True if there is nothing to do."""
         return not (self.pid is not None or self.service or self.registrations or (self.purge and self.stores))
 
 
@@ -99,7 +104,7 @@ def plan(environ: Mapping[str, str], *, purge: bool) -> Plan:
 def carry_out(what: Plan, environ: Mapping[str, str]) -> dict[str, Any]:
     """Remove what was planned; return what is left. Failures do not keep the rest from being removed."""
     for registration in what.registrations:
-        _unregister(registration, environ, what)
+        _try(what, partial(_unregister, registration, environ, what))
     if what.service:
         _try(what, lambda: service_manager.remove(environ))
     _try(what, lambda: stop_daemon(environ))
@@ -147,11 +152,7 @@ def _projects() -> list[str]:
 
 
 def _unregister(registration: Registration, environ: Mapping[str, str], what: Plan) -> None:
-    try:
-        changes = _agents("uninstall", [registration.name], registration.project, environ)["changes"]
-    except CodeindexError as error:
-        what.failures.append(FailedError(error.message, hint=error.hint))
-        return
+    changes = _agents("uninstall", [registration.name], registration.project, environ)["changes"]
     what.failures += [FailedError(one["error"], hint=one["hint"]) for one in changes if one["outcome"] == "failed"]
 
 
@@ -236,6 +237,7 @@ def _delete_directory(directory: Path, kinds: set[str], what: Plan) -> None:
 
 
 def _try(what: Plan, action: Callable[[], object]) -> None:
+    """Call ``action``; if it fails, note that in ``what`` instead of raising."""
     try:
         action()
     except CodeindexError as error:
