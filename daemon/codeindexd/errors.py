@@ -11,6 +11,8 @@ from collections.abc import Iterator
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 """Errno values that mean that this process or the machine lacks resources, not that the file is at fault."""
 
+EXHAUSTED_HINT = "close programs, or raise the limit of open files or memory"
+
 
 class CodeindexError(Exception):
     """The base of all errors that a user may see. ``hint`` says what to do.

@@ -14,7 +14,7 @@ from codeindexd.analysis.chunking.indexed_text import indexed_text
 from codeindexd.analysis.chunking.notebook import ENCODING as NOTEBOOK
 from codeindexd.analysis.chunking.notebook import CellLine, NotebookText
 from codeindexd.analysis.secrets.mask import KEY_REACH, mentions_key
-from codeindexd.errors import EXHAUSTED, FailedError
+from codeindexd.errors import EXHAUSTED, EXHAUSTED_HINT, FailedError
 from codeindexd.scan.safe_read import NO_SUCH_FILE, read_beneath, read_ranges
 from codeindexd.types import StoredChunk, StoredFile
 
@@ -128,11 +128,13 @@ def _raise_unless_gone(error: OSError) -> None:
     if error.errno in NO_SUCH_FILE:
         return
     if error.errno in EXHAUSTED:
-        raise FailedError(
-            f"cannot verify results against the disk: {error.strerror}",
-            hint="close programs, or raise the limit of open files or memory",
-        ) from error
+        raise cannot_verify(error) from error
     raise error
+
+
+def cannot_verify(error: OSError) -> FailedError:
+    """Return the error for a search in a process that can read no file at all, with an errno of EXHAUSTED."""
+    return FailedError(f"cannot verify results against the disk: {error.strerror}", hint=EXHAUSTED_HINT)
 
 
 def _read_whole(root: bytes, path: bytes, max_bytes: int) -> bytes:

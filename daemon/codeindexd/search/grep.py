@@ -22,10 +22,11 @@ from codeindexd.analysis import secrets
 from codeindexd.analysis.chunking.indexed_text import IndexedText, indexed_text
 from codeindexd.analysis.chunking.notebook import CellLine
 from codeindexd.analysis.long_runs import RUN_BYTES, may_contain
-from codeindexd.errors import EXHAUSTED, FailedError
+from codeindexd.errors import EXHAUSTED
 from codeindexd.scan.relpath import is_covered
 from codeindexd.scan.safe_read import NO_SUCH_FILE, read_beneath
 from codeindexd.scan.size_limits import MOST_TEXT_BYTES
+from codeindexd.search.confirm import cannot_verify
 from codeindexd.search.line_matcher import LineMatch, LineMatcher
 from codeindexd.search.query import ParsedQuery, glob_below
 from codeindexd.search.searchable_root import SearchableRoot
@@ -328,10 +329,7 @@ def read_text(root: bytes, file: StoredFile, rules_out: Callable[[bytes], bool] 
         data = read_beneath(root, file.entry.path, max_bytes=MOST_TEXT_BYTES).data
     except OSError as error:
         if error.errno in EXHAUSTED:
-            raise FailedError(
-                f"cannot verify results against the disk: {error.strerror}",
-                hint="close programs, or raise the limit of open files or memory",
-            ) from error
+            raise cannot_verify(error) from error
         reason = "" if error.errno in NO_SUCH_FILE else error.strerror or str(error)
         return FileText(None, is_current=False, error=reason)
     if len(data) > MOST_TEXT_BYTES:

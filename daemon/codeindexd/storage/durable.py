@@ -12,6 +12,7 @@ from pathlib import Path
 
 from codeindexd.errors import (
     EXHAUSTED,
+    EXHAUSTED_HINT,
     AlreadyRunningError,
     CodeindexError,
     FailedError,
@@ -32,8 +33,7 @@ def store_error(number: int, message: str, what: str) -> CodeindexError:
             f"the {what} cannot be written: {message}", hint="free disk space, or check quota and permissions"
         )
     if number in EXHAUSTED:
-        hint = "close programs, or raise the limit of open files or memory"
-        return StoreFullError(f"the {what} cannot be used now: {message}", hint=hint)
+        return StoreFullError(f"the {what} cannot be used now: {message}", hint=EXHAUSTED_HINT)
     if number in _DAMAGED:
         return StoreDamagedError(f"the {what} cannot be read: {message}")
     return FailedError(f"the {what} failed: {message}")
