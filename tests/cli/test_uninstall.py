@@ -239,4 +239,4 @@ def test_it_asks(home: Path) -> None:
     code, out, err = codeindex("uninstall", "--purge")
     assert (code, "this will be removed" in out, "--yes" in err) == (2, True, True)
     code, out, _ = codeindex("uninstall", "--purge", "--json")
-    assert (code, json.loads(out)["error"]["message"]) == (2, "--json cannot ask")
+    assert (code, json.loads(out)["error"]["message"]) == (2, "--json cannot ask for confirmation")

@@ -156,7 +156,7 @@ def test_what_changes_together(daemon: RealDaemon, indexed: TestRepository) -> N
     [
         (("why", "src/session.py:99"), 2, "src/session.py has no line 99"),
         (("why", "src/nothing.py:1"), 2, "there is no file src/nothing.py"),
-        (("why", "src/session.py"), 2, "src/session.py names no line"),
+        (("why", "src/session.py"), 2, "not PATH:LINE: src/session.py"),
         (("together", "."), 2, "{top} is the whole root, so nothing else changes with it"),
     ],
 )

@@ -135,7 +135,7 @@ def test_what_is_no_file(repository: TestRepository) -> None:
         ("a.py", "there is no file a.py"),
         ("src", "src is a directory"),
         ("link.py", "link.py is a symbolic link"),
-        ("pipe", "pipe is no regular file"),
+        ("pipe", "pipe is not a regular file"),
     ):
         with pytest.raises(UsageError, match=message):
             ask(repository, path, first=1, last=1)

@@ -111,7 +111,7 @@ def query_arguments(args: argparse.Namespace, cwd: str) -> dict[str, Any]:
     place = _PLACE.fullmatch(args.asked)
     if place is not None:
         if not os.path.lexists(absolute(place["path"])):
-            raise NotIndexedError(f"{absolute(place['path'])} does not exist", hint="check the path before the line")
+            raise NotIndexedError(f"{absolute(place['path'])} does not exist", hint="check the path")
         return {**where, "path": place["path"], "line": int(place["line"])}
     if args.command == "impact" and os.path.lexists(absolute(args.asked)):
         return {**where, "path": args.asked}

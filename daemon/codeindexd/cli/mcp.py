@@ -110,6 +110,6 @@ def _token(environ: Mapping[str, str]) -> tuple[str, str]:
             file.write(f"{token}\n")
     except OSError as error:
         raise FailedError(
-            f"cannot keep a token in {path}: {error.strerror}", hint=f"set {_TOKEN_VARIABLE} to a long random text"
+            f"cannot store a token in {path}: {error.strerror}", hint=f"set {_TOKEN_VARIABLE} to a long random string"
         ) from error
     return token, str(path)

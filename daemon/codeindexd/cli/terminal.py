@@ -94,7 +94,7 @@ class Terminal:
         Raises UsageError with the hint ``alternative`` where nobody can be asked.
         """
         if sys.stdin is None or not sys.stdin.isatty():
-            raise UsageError("there is no terminal to ask on", hint=alternative)
+            raise UsageError("cannot ask for confirmation without a terminal", hint=alternative)
         self.note(f"{question} [y/N]")
         return sys.stdin.readline().strip().lower() in {"y", "yes"}
 

@@ -250,7 +250,7 @@ def _try(what: Plan, action: Callable[[], object]) -> None:
 def run(args: argparse.Namespace, environ: Mapping[str, str], terminal: Terminal) -> dict[str, Any] | None:
     """Show what will be removed, ask, and remove it; return the result, None if nothing was agreed to."""
     if args.json and not (args.yes or args.dry_run):
-        raise UsageError("--json cannot ask", hint="give --yes or --dry-run")
+        raise UsageError("--json cannot ask for confirmation", hint="give --yes or --dry-run")
     what = plan(environ, purge=args.purge)
     if not args.json:
         _show(what, terminal)

@@ -55,10 +55,12 @@ def requested_lines(args: argparse.Namespace) -> tuple[str, int, int | None]:
     """Return the path and the first and last line of a place. Raises UsageError."""
     place = _LINES.fullmatch(args.place)
     if place is None:
-        raise UsageError(f"{args.place} names no line", hint="for example: codeindex why src/auth.py:42")
+        raise UsageError(f"not PATH:LINE: {args.place}", hint="for example: codeindex why src/auth.py:42")
     first, last = int(place["first"]), int(place["last"]) if place["last"] else None
     if first < 1 or (last is not None and last < first):
-        raise UsageError(f"{args.place} names no lines", hint="lines count from 1, and the first comes first")
+        raise UsageError(
+            f"{args.place} is not a range of lines", hint="lines count from 1; the smaller number comes first"
+        )
     return place["path"], first, last
 
 
@@ -71,7 +73,7 @@ def query_arguments(args: argparse.Namespace, cwd: str) -> dict[str, Any]:
     place = _PLACE.fullmatch(args.asked)
     if place is not None and args.command == "history":
         if not os.path.lexists(absolute(place["path"])):
-            raise NotIndexedError(f"{absolute(place['path'])} does not exist", hint="check the path before the line")
+            raise NotIndexedError(f"{absolute(place['path'])} does not exist", hint="check the path")
         return {**where, "path": place["path"], "line": int(place["line"])}
     if os.path.lexists(absolute(args.asked)):
         return {**where, "path": args.asked}

@@ -136,7 +136,9 @@ def not_an_answer() -> FailedError:
 
 def no_answer() -> TimedOutError:
     """Return the error for a request that was not answered in time."""
-    return TimedOutError("the daemon does not answer", hint="see its log, or restart it")
+    return TimedOutError(
+        "the daemon does not answer", hint="to see why: codeindex logs; to restart it: codeindex restart"
+    )
 
 
 def connection_closed() -> NoDaemonError:

@@ -233,7 +233,7 @@ class Connection:
         except Exception as error:  # noqa: BLE001 - it is answered, and logged without its message
             log.error("request_failed", method=request.method, error=place_of(error))  # noqa: TRY400 - a trace may quote it
             reason = f"internal error: {type(error).__name__}: {error}"
-            return protocol.failure(request.id, FailedError(reason, hint="the daemon's log has the details"))
+            return protocol.failure(request.id, FailedError(reason, hint="for details: codeindex logs"))
 
     async def _pump(self) -> None:
         try:

@@ -446,7 +446,8 @@ class Handlers:
         roots = {root.spec.id: root for root in self._roots.running_roots()}
         if missing := wanted.keys() - roots.keys():
             raise FailedError(
-                f"the clock names a root that was removed: {min(missing)}", hint="get a new clock: codeindex sync"
+                f"the clock names a root that was removed or is not running: {min(missing)}",
+                hint="get a new clock: codeindex sync",
             )
         with anyio.move_on_after(timeout_s) as scope:
             for identity, generation in wanted.items():

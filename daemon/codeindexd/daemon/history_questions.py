@@ -97,7 +97,7 @@ class HistoryQuestions:
             definition = await self._definition_at(root, path, params["line"])
             if definition is None:
                 raise UsageError(
-                    f"no definition is at line {params['line']} of {os.fsdecode(path)}",
+                    f"there is no definition at line {params['line']} of {os.fsdecode(path)}",
                     hint=f"for the line itself: codeindex why {shlex.quote(os.fsdecode(path))}:{params['line']}",
                 )
             definitions, similar = [definition], list[str]()
@@ -269,9 +269,9 @@ def _earlier(
 
 
 def _check_repository(root: Root, path: bytes) -> None:
-    """Raise NoHistoryError if a path is in another repository than its root, such as a submodule. Blocking.
+    """Raise NoHistoryError if a path is in another repository than its root, such as in a submodule. Blocking.
 
-    The submodule itself is not: which commit of it is checked out is recorded in the repository around it.
+    The directory of a submodule has a history in the root's repository: of the commits that were checked out in it.
     """
     place = root.spec.path / os.fsdecode(path)
     own, around = locate(place if place.is_dir() else place.parent), locate(root.spec.path)

@@ -103,4 +103,4 @@ def _remove_stale(path: Path) -> None:
             return
         except TimeoutError:
             pass  # alive, with a full backlog
-    raise AlreadyRunningError(f"a daemon already answers on {path}", hint="stop it before you start another")
+    raise AlreadyRunningError(f"a daemon already answers on {path}", hint="stop it first: codeindex stop")

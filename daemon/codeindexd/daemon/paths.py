@@ -130,7 +130,7 @@ def private_directory(directory: Path) -> None:
         if found.st_uid != os.geteuid():
             raise FailedError(
                 f"{directory} belongs to another user (uid {found.st_uid})",
-                hint=f"remove it, or make it yours: chown {os.geteuid()} {shlex.quote(str(directory))}",
+                hint=f"remove it, or make it yours: sudo chown -R {os.geteuid()} {shlex.quote(str(directory))}",
             )
         if found.st_mode & 0o077:
             directory.chmod(0o700)

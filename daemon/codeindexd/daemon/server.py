@@ -149,7 +149,7 @@ class Server:
             self._make_room()
         if self.connection_count >= self._limits.connections:
             log.warning("too_many_clients", clients=self.connection_count)
-            hint = "close some, or send requests at the same time on one connection"
+            hint = "close some, or send several requests over one connection"
             _refuse(raw, FailedError(f"{self.connection_count} clients are already connected", hint=hint))
             return None
         client = Connection(raw, self._handlers, self._limits, pid=pid)

@@ -73,13 +73,13 @@ def answer(
     boundary = [commit.id for commit in commits if repository.is_boundary(commit.id)]
     return LineAnswer(
         line_count,
-        _text(question, data, mask_secrets=mask_secrets),
-        origins,
-        changes,
-        commits,
-        boundary,
-        has_more,
-        len(ignored) if question.first else 0,
+        text=_text(question, data, mask_secrets=mask_secrets),
+        origins=origins,
+        changes=changes,
+        commits=commits,
+        boundary=boundary,
+        has_more=has_more,
+        ignored=len(ignored) if question.first else 0,
     )
 
 
@@ -144,7 +144,7 @@ def _content(question: LineQuestion) -> bytes:
 
 
 def _without_lines(question: LineQuestion) -> UsageError:
-    """Return the error for a path that is no regular file."""
+    """Return the error for a path that is not a regular file."""
     shown = _shown(question.path)
     place = Path(os.fsdecode(question.root)) / os.fsdecode(question.path)
     if place.is_symlink():
@@ -152,7 +152,7 @@ def _without_lines(question: LineQuestion) -> UsageError:
     if place.is_dir():
         return UsageError(f"{shown or 'this'} is a directory", hint="give the path of a file")
     if place.exists():
-        return UsageError(f"{shown} is no regular file", hint="give the path of a file")
+        return UsageError(f"{shown} is not a regular file", hint="give the path of a file")
     return UsageError(
         f"there is no file {shown}", hint=f"for the commits that changed it: codeindex history {shlex.quote(shown)}"
     )

@@ -108,7 +108,8 @@ class Registry:
             replace_file(self._path, text)
         except OSError as error:
             raise StoreFullError(
-                f"cannot write {self._path}: {error.strerror}", hint="free some space, then add the root again"
+                f"cannot write {self._path}: {error.strerror}",
+                hint="free disk space, or check the permissions; then try again",
             ) from error
         self._serial += 1
         try:

@@ -89,7 +89,7 @@ class Sync:
         if scope.cancelled_caught:
             raise TimedOutError(
                 f"{path} was not in sync after {timeout_s:g} s ({len(self._ingest.queue)} files to go)",
-                hint="give --timeout more seconds; `codeindex status` shows the progress",
+                hint="use a longer timeout; to see the progress: codeindex status",
             )
         return how
 

@@ -163,7 +163,7 @@ def invalid_regex(pattern: str, error: re2.error) -> InvalidQueryError:
     reason = error.args[0].decode("utf-8", "replace")
     if reason.startswith("pattern too large"):
         return InvalidQueryError(
-            f"the regex /{pattern}/ is too large", hint="repeat less often, or use narrower character classes"
+            f"the regex /{pattern}/ is too large", hint="use fewer repetitions, or narrower character classes"
         )
     problem, separator, part = reason.replace("invalid perl operator", "unsupported syntax").partition(": ")
     return InvalidQueryError(

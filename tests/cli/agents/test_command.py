@@ -278,7 +278,7 @@ def test_a_diff_is_shown_and_nothing_is_made_without_agreement(home: Path, monke
     monkeypatch.setattr("sys.stdin", Answer("y\n"))
     assert agents("install", "zed")["changes"][0]["outcome"] == "installed"
     monkeypatch.setattr("sys.stdin", io.StringIO())
-    with pytest.raises(UsageError, match="no terminal to ask on"):
+    with pytest.raises(UsageError, match="without a terminal"):
         agents("uninstall", "zed")
 
 

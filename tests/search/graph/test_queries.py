@@ -183,7 +183,7 @@ async def test_what_a_plain_name_means_is_decided_once_for_a_file(
 
 
 async def test_a_place_without_a_definition_is_an_error(indexed: Indexed) -> None:
-    with pytest.raises(UsageError, match="no definition is at line 1"):
+    with pytest.raises(UsageError, match="no definition at line 1"):
         await SEARCHER.refs([indexed], place(indexed, "shop/cart.py", 1), 100)
     with pytest.raises(NotIndexedError, match=r"missing\.py is not indexed"):
         await SEARCHER.refs([indexed], place(indexed, "missing.py", 1), 100)

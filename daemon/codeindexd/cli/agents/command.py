@@ -44,7 +44,7 @@ class Agents:
         if self._args.action == "list":
             return {"agents": [self._described(client) for client in self._chosen(ALL)]}
         if self._args.json and not (self._args.yes or self._args.dry_run):
-            raise UsageError("--json cannot ask", hint="give --yes or --dry-run")
+            raise UsageError("--json cannot ask for confirmation", hint="give --yes or --dry-run")
         clients = self._chosen([one for one in ALL if self._is_meant(one)])
         if not clients:
             raise FailedError("no coding agent was found", hint=f"name one: codeindex agents install {CLIENTS[0].name}")
@@ -59,7 +59,7 @@ class Agents:
         for name in self._args.names:
             if name not in known:
                 close = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {close[0]}?" if close else f"known are: {', '.join(known)}"
+                hint = f"did you mean {close[0]}?" if close else f"use one of: {', '.join(known)}"
                 raise UsageError(f"no such agent: {name}", hint=hint)
         return [known[name] for name in self._args.names] or list(default)
 

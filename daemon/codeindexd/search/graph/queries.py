@@ -404,7 +404,7 @@ def _at_line(file: CodeFile, place: Place) -> list[Target]:
     number = max(file.enclosing(place.line), file.variable_around(place.line))
     if number < 0:
         raise UsageError(
-            f"no definition is at line {place.line} of {file.path.decode('utf-8', 'replace')}",
+            f"there is no definition at line {place.line} of {file.path.decode('utf-8', 'replace')}",
             hint="to see its definitions: codeindex outline PATH",
         )
     return [Target(file, number)]
