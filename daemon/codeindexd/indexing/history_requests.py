@@ -112,7 +112,7 @@ class LinesAnswer(msgspec.Struct, frozen=True, array_like=True, tag="lines"):
 class Refused(msgspec.Struct, frozen=True, array_like=True, tag="refused"):
     """The repository cannot be read, or the question not answered; ``message`` and ``hint`` are for its user.
 
-    ``name`` is that of the error, among `errors`.
+    ``name`` is that of the error, among ``errors``.
     """
 
     message: str

@@ -68,7 +68,7 @@ def _stats(places: Sequence[Path]) -> _Stats:
 
 
 def _stat(path: str) -> FileStat | None:
-    """Return a stat as `rounds.Round.stat` does."""
+    """Return a stat as ``rounds.Round.stat`` does."""
     try:
         return file_stat(os.stat(path))  # noqa: PTH116 - as the rounds do
     except (OSError, ValueError):

@@ -54,17 +54,17 @@ class Terms:
 
     @property
     def is_stateless(self) -> bool:
-        """Whether the revision has no handshake."""
+        """True if the revision has no handshake."""
         return self.version in STATELESS
 
     @property
     def has_structured_content(self) -> bool:
-        """Whether results of tools may have structured content."""
+        """True if results of tools may have structured content."""
         return self.version >= STRUCTURED_SINCE
 
     @property
     def has_roots(self) -> bool:
-        """Whether the host can say which directories it works on."""
+        """True if the host can say which directories it works on."""
         return "roots" in self.capabilities
 
 

@@ -76,7 +76,7 @@ class IndexedContent(Struct, frozen=True):
 
 
 def read_contents(data: bytes, read_shared: ReadShared, *, hash_bytes: int = _SHA1) -> dict[bytes, IndexedContent]:
-    """Return what the index knows of the checked-out files, by path. Arguments and errors are those of `read_index`."""
+    """Return what the index knows of the checked-out files, by path. Arguments and errors: see :func:`read_index`."""
     found = {}
     for path, holder, at in _files(data, read_shared, hash_bytes):
         seconds, nanoseconds = _MTIME.unpack_from(holder, at + _MTIME_AT)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from codeindexd.analysis.tokens import split_identifier
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
-"""Returns vectors of unit length, as `StaticModel.embed` does."""
+"""Returns vectors of unit length, as ``StaticModel.embed`` does."""
 
 _NAMELESS: Final = frozenset({b"__init__", b"index", b"init", b"lib", b"main", b"mod", b"package-info"})
 _CACHE_ENTRIES: Final = 8_192

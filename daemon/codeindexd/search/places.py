@@ -79,7 +79,7 @@ def chunks_at(root: bytes, snapshot: Snapshot, places: list[Place]) -> dict[int,
 def files_named_in(root: bytes, snapshot: Snapshot, text: str) -> dict[int, float]:
     """Return the files that a text names, by file id: 1 if a path means only this file, 1/n if it may mean n files.
 
-    Unlike `places_in`, it also finds paths without a line in the middle of a text.
+    Unlike ``places_in``, it also finds paths without a line in the middle of a text.
     """
     text = text[:_MOST_CHARS] + "\n" + text[_MOST_CHARS:][-_MOST_CHARS:]
     java = ["/".join([*package.split("."), name]) for package, name, _ in _JAVA_FRAME.findall(text)]

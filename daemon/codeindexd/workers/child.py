@@ -25,7 +25,7 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Child:
-    """One child process, with one task that reads and one that writes. Create it with `spawn`, end it with `stop`."""
+    """A child process that one task reads from and one writes to, from :meth:`spawn` to :meth:`stop`."""
 
     def __init__(self, process: anyio.abc.Process) -> None:
         self._process = process
@@ -60,13 +60,13 @@ class Child:
         return self._process.pid
 
     async def send(self, messages: Sequence[msgspec.Struct]) -> None:
-        """Write messages. If the child has ended, nothing is raised: `receive` will return None."""
+        """Write messages. If the child has ended, nothing is raised: ``receive`` will return None."""
         assert self._process.stdin is not None
         with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, BrokenPipeError):
             await self._process.stdin.send(b"".join(map(frame, messages)))
 
     async def receive(self) -> bytes | None:
-        """Return the next frame's body, or None once the child has closed its end. Raises `wire.BrokenStreamError`."""
+        """Return the next frame's body, or None once the child has closed its end. Raises BrokenStreamError."""
         assert self._process.stdout is not None
         while not self._frames:
             try:

@@ -14,7 +14,7 @@ from codeindexd.types import ChunkDraft, Definition, FileStat
 
 
 class FileStatus(enum.StrEnum):
-    """The outcome of a `FileJob`."""
+    """The outcome of a ``FileJob``."""
 
     INDEXED = "indexed"
     SKIPPED = "skipped"
@@ -23,7 +23,7 @@ class FileStatus(enum.StrEnum):
 
 
 class TextsStatus(enum.StrEnum):
-    """The outcome of a `TextsJob`."""
+    """The outcome of a ``TextsJob``."""
 
     OK = "ok"
     CHANGED = "changed"  # the file differs from the catalogued one
@@ -69,14 +69,14 @@ class FileJob(Struct, frozen=True):
 
 
 class FileResult(Struct, frozen=True):
-    """The result of a `FileJob`.
+    """The result of a ``FileJob``.
 
     - ``reason``: why a file is SKIPPED; ``stage`` and ``error``: where and why it FAILED.
     - ``quarantined``: the file ended or stalled its worker twice.
     - ``leaf``: the hash of the bytes that were chunked; ``stat``: the stat after reading them.
     - ``steady``: the file did not change while it was read; ``settled``: any later write must also change its stat.
     - ``trigrams``: the trigrams of the masked text, as little-endian uint32; ``is_masked``: masking changed the text.
-    - ``long_runs``: the filter of the masked text's runs of six bytes (see `analysis.long_runs`), with ``text_only``.
+    - ``long_runs``: the filter of the masked text's runs of six bytes (see ``analysis.long_runs``), with ``text_only``.
     - ``is_partial``: the syntax of some of the text was not understood, so that definitions may be missing.
     - ``references``: the references in the text, as ``analysis.references`` encodes them.
     - ``seconds``: by stage.
@@ -127,7 +127,7 @@ class TextsJob(Struct, frozen=True):
 
 
 class TextsResult(Struct, frozen=True):
-    """The result of a `TextsJob`: the texts in the order of its ranges; none unless ``status`` is OK."""
+    """The result of a ``TextsJob``: the texts in the order of its ranges; none unless ``status`` is OK."""
 
     job_id: int
     path: bytes
@@ -139,7 +139,7 @@ class TextsResult(Struct, frozen=True):
 class HistoryJob(Struct, frozen=True):
     """A job that reads the history of a repository.
 
-    ``path`` names it in error messages, ``request`` is what `indexing.history_requests` encodes, and ``cost`` is in
+    ``path`` names it in error messages, ``request`` is what ``indexing.history_requests`` encodes, and ``cost`` is in
     bytes, for fairness and limits.
     """
 
@@ -150,7 +150,7 @@ class HistoryJob(Struct, frozen=True):
 
 
 class HistoryResult(Struct, frozen=True):
-    """The result of a `HistoryJob`: the encoded ``answer``, or the ``error`` that prevented it.
+    """The result of a ``HistoryJob``: the encoded ``answer``, or the ``error`` that prevented it.
 
     ``ended_worker``: the job ended or stalled its worker twice.
     """
@@ -171,7 +171,7 @@ class CentralityJob(Struct, frozen=True):
 
 
 class CentralityResult(Struct, frozen=True):
-    """The result of a `CentralityJob`, or the ``error`` that prevented it.
+    """The result of a ``CentralityJob``, or the ``error`` that prevented it.
 
     ``file_ids`` are little-endian int64, sorted; ``ranks`` are theirs as float32, at the catalog's ``generation``.
     """

@@ -92,7 +92,7 @@ class _Group(Struct, eq=False):
 
 
 class _Stream(Struct, eq=False):
-    """The state of one caller that is not in its `Call`: result arrived, room for more jobs, scope of its task."""
+    """The state of one caller that is not in its ``Call``: result arrived, room for more jobs, scope of its task."""
 
     arrived: Signal = field(default_factory=Signal)
     room: Signal = field(default_factory=Signal)
@@ -138,7 +138,7 @@ class WorkerPool:
         self._waiting = 0
         self._set_count(count)
 
-    # --- running -------------------------------------------------------------------------------------------
+    # running
 
     async def serve(self, *, task_status: anyio.abc.TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Run the pool until cancelled or stopped. Processes are started when there are jobs."""
@@ -154,7 +154,7 @@ class WorkerPool:
             self._fail((JobLane.BULK, JobLane.URGENT), lambda: ShuttingDownError("the worker pool is stopping"))
 
     def stop(self) -> None:
-        """End `serve` and all processes."""
+        """End :meth:`serve` and all processes."""
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
 
@@ -174,7 +174,7 @@ class WorkerPool:
     ) -> AsyncGenerator[FileResult, None]:
         """Process files, and yield results in the order of completion.
 
-        Raises `WorkerError` if no worker can be started after several tries, `ShuttingDownError` if the pool is not
+        Raises WorkerError if no worker can be started after several tries, ShuttingDownError if the pool is not
         running or stops, and what ``jobs`` raises.
         """
         return cast("AsyncGenerator[FileResult, None]", self._results(jobs, urgent=urgent))
@@ -182,17 +182,17 @@ class WorkerPool:
     def texts(
         self, jobs: Iterable[TextsJob] | AsyncIterable[TextsJob], *, urgent: bool = False
     ) -> AsyncGenerator[TextsResult, None]:
-        """Read the texts of catalogued chunks, and yield results in the order of completion. Raises as `process`."""
+        """Read the texts of catalogued chunks; yield results in the order of completion. Raises as :meth:`process`."""
         return cast("AsyncGenerator[TextsResult, None]", self._results(jobs, urgent=urgent))
 
     def history(
         self, jobs: Iterable[HistoryJob] | AsyncIterable[HistoryJob], *, urgent: bool = False
     ) -> AsyncGenerator[HistoryResult, None]:
-        """Read the history of a repository, and yield results in the order of completion. Raises as `process`."""
+        """Read the history of a repository; yield results in the order of completion. Raises as :meth:`process`."""
         return cast("AsyncGenerator[HistoryResult, None]", self._results(jobs, urgent=urgent))
 
     def centrality(self, jobs: Iterable[CentralityJob]) -> AsyncGenerator[CentralityResult, None]:
-        """Compute the centrality of files, one catalog a job, in bulk workers. Raises as `process`."""
+        """Compute the centrality of files, one catalog a job, in bulk workers. Raises as :meth:`process`."""
         return cast("AsyncGenerator[CentralityResult, None]", self._results(jobs, urgent=False))
 
     @contextlib.contextmanager
@@ -242,7 +242,7 @@ class WorkerPool:
             pids=tuple(member.pid for member in members if member.pid is not None),
         )
 
-    # --- callers -----------------------------------------------------------------------------------------------
+    # callers
 
     async def _results(self, jobs: Iterable[Job] | AsyncIterable[Job], *, urgent: bool) -> AsyncGenerator[Result, None]:
         if self._tasks is None:
@@ -293,7 +293,7 @@ class WorkerPool:
             call.pending.clear()
             self.notify_result(call)
 
-    # --- workers -----------------------------------------------------------------------------------------------
+    # workers
 
     def _set_count(self, count: int) -> None:
         sequential = count <= 0

@@ -25,7 +25,7 @@ def total_memory(root: Path = Path("/")) -> int:
 
 
 class PressureReader:
-    """Reads `Pressure`; keeps the last sample, because CPU use is a difference of two."""
+    """Reads ``Pressure``; keeps the last sample, because CPU use is a difference of two."""
 
     def __init__(self, root: Path = Path("/")) -> None:
         self._root = root

@@ -1,6 +1,6 @@
 """Decides which job goes to which worker, without processes, clocks or waiting.
 
-A `Call` is one caller's stream of jobs. Calls of a lane share its workers by start-time fair queueing: the next job is
+A call is one caller's stream of jobs. Calls of a lane share its workers by start-time fair queueing: the next job is
 taken from the call that has been served the fewest bytes. A worker answers in order, so if it is lost, the first job
 without an answer is the culprit. The culprit is retried once, alone, after the rest of its call. The other jobs of that
 worker return to the front of their queues, unnoticed by their callers.

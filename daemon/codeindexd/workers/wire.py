@@ -1,7 +1,7 @@
 """The frames between the daemon and its child processes: four bytes of length (big-endian), then a msgpack value.
 
-Messages are msgspec structs, so that one tagged union decodes them; they contain the dataclasses of `jobs` and
-`codeindexd.types`.
+Messages are msgspec structs, so that one tagged union decodes them; they contain values of ``jobs`` and
+``codeindexd.types``.
 """
 
 from __future__ import annotations
@@ -44,25 +44,25 @@ class LowerPriority(msgspec.Struct, tag="lower"):
 
 
 class RunFile(msgspec.Struct, tag="file"):
-    """A job for `Pipeline.process`."""
+    """A job for ``Pipeline.process``."""
 
     job: FileJob
 
 
 class RunTexts(msgspec.Struct, tag="texts"):
-    """A job for `Pipeline.texts`."""
+    """A job for ``Pipeline.texts``."""
 
     job: TextsJob
 
 
 class RunHistory(msgspec.Struct, tag="history"):
-    """A job for `Pipeline.history`."""
+    """A job for ``Pipeline.history``."""
 
     job: HistoryJob
 
 
 class RunCentrality(msgspec.Struct, tag="centrality"):
-    """A job for `Pipeline.centrality`."""
+    """A job for ``Pipeline.centrality``."""
 
     job: CentralityJob
 
@@ -74,28 +74,28 @@ class Ready(msgspec.Struct, tag="ready"):
 
 
 class FileDone(msgspec.Struct, tag="file_done"):
-    """The answer to `RunFile`, with the worker's private memory in bytes."""
+    """The answer to ``RunFile``, with the worker's private memory in bytes."""
 
     result: FileResult
     memory: int
 
 
 class TextsDone(msgspec.Struct, tag="texts_done"):
-    """The answer to `RunTexts`, with the worker's private memory in bytes."""
+    """The answer to ``RunTexts``, with the worker's private memory in bytes."""
 
     result: TextsResult
     memory: int
 
 
 class HistoryDone(msgspec.Struct, tag="history_done"):
-    """The answer to `RunHistory`, with the worker's private memory in bytes."""
+    """The answer to ``RunHistory``, with the worker's private memory in bytes."""
 
     result: HistoryResult
     memory: int
 
 
 class CentralityDone(msgspec.Struct, tag="centrality_done"):
-    """The answer to `RunCentrality`, with the worker's private memory in bytes."""
+    """The answer to ``RunCentrality``, with the worker's private memory in bytes."""
 
     result: CentralityResult
     memory: int
@@ -127,7 +127,7 @@ class FrameBuffer:
         return bool(self._buffer)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Add ``data``, and yield the bodies of the frames that are now complete. Raises `BrokenStreamError`."""
+        """Add ``data``, and yield the bodies of the frames that are now complete. Raises BrokenStreamError."""
         self._buffer += data
         while len(self._buffer) >= _HEADER.size:
             (length,) = _HEADER.unpack_from(self._buffer)
@@ -149,7 +149,7 @@ class Channel:
         self.write_fd = write_fd
 
     def receive(self) -> bytes | None:
-        """Return the body of the next frame; None once the daemon has closed its end. Raises `BrokenStreamError`."""
+        """Return the body of the next frame; None once the daemon has closed its end. Raises BrokenStreamError."""
         header = self._read(_HEADER.size)
         if header is None:
             return None
@@ -162,7 +162,7 @@ class Channel:
         return body or b""
 
     def send(self, message: msgspec.Struct) -> None:
-        """Write one message. Raises `OSError` if the daemon has ended."""
+        """Write one message. Raises OSError if the daemon has ended."""
         view = memoryview(frame(message))
         while view:
             view = view[os.write(self.write_fd, view) :]

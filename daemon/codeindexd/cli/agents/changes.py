@@ -30,7 +30,7 @@ class Change:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing changes."""
+        """True if nothing changes."""
         return self.before == self.after
 
     def diff(self) -> Iterator[str]:

@@ -74,4 +74,4 @@ COMMON_MEMBERS: Final[Mapping[str, frozenset[str]]] = {
     "ruby": frozenset(_RUBY.split()),
     "swift": frozenset(_SWIFT.split()),
 }
-"""The names by family of languages (`resolve.family_of`); none for others."""
+"""The names by family of languages (``resolve.family_of``); none for others."""

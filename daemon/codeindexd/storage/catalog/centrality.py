@@ -41,7 +41,7 @@ _UNRANKED: Final = np.float32(np.nan)
 
 
 class Centrality(Struct, frozen=True, eq=False):
-    """The centrality of files (see `analysis.references.centrality`) at one ``generation``.
+    """The centrality of files (see ``analysis.references.centrality``) at one ``generation``.
 
     ``file_ids`` (n,) are sorted; ``ranks`` (n,) are theirs. Files without definitions and references are not ranked.
     """

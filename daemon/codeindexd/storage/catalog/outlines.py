@@ -25,7 +25,7 @@ DETAIL_KINDS: Final = (
 )  # fmt: skip
 """Kinds of definitions that a chunk's own symbols do not or not always include; a filter finds them by these bits.
 
-The positions are stored, so they never change meaning; there is room for 32, with those of `_NAMED_KINDS`.
+The positions are stored, so they never change meaning; there is room for 32, with those of ``_NAMED_KINDS``.
 """
 
 _NAMED_KINDS: Final = (

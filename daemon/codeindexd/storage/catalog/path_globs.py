@@ -1,6 +1,6 @@
 """The syntax of a query's path filters, such as ``src/**`` or ``*.py``.
 
-Filters are matched against every path of a root, so their size is limited, and `codeindexd.scan.wildcards` keeps the
+Filters are matched against every path of a root, so their size is limited, and ``codeindexd.scan.wildcards`` keeps the
 matcher from backtracking without bound. Filters and paths are compared in composed Unicode (NFC): macOS returns
 decomposed names, and keyboards produce composed ones.
 """

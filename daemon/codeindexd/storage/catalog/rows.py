@@ -124,7 +124,7 @@ def entries_from(directory: bytes, rows: Iterable[Row]) -> dict[bytes, Entry]:
 
 
 def entry_row(entry: Entry, file_id: int | None) -> Row:
-    """Return the row of table `entry` for ``entry``."""
+    """Return the row of table ``entry`` for ``entry``."""
     parent, name = split(entry.path)
     stat = (None,) * 4 if entry.stat is None else put_stat(entry.stat)
     return (parent, name, int(entry.kind), entry.hash, *stat, put_text(entry.reason), put_text(entry.rule), file_id)
@@ -203,7 +203,7 @@ def failure_from(row: Row) -> Failure:
 
 
 def failure_row(failure: Failure) -> Row:
-    """Return the row of table `failure` for ``failure``."""
+    """Return the row of table ``failure`` for ``failure``."""
     retry = min(failure.next_retry_ns, _INT64[-1])
     return (
         *split(failure.path),
@@ -216,7 +216,7 @@ def failure_row(failure: Failure) -> Row:
 
 
 class FileRecord(Struct, frozen=True):
-    """A row of table `file` without its path; ``reason`` says why a file is skipped.
+    """A row of table ``file`` without its path; ``reason`` says why a file is skipped.
 
     ``chunk_ids`` are encoded as by :func:`put_ids`, ``chunk_kinds`` as little-endian uint16 codes.
     """
@@ -232,7 +232,7 @@ class FileRecord(Struct, frozen=True):
 
 
 class Node(Struct, frozen=True):
-    """A tree node with its row of table `file`; ``file`` is None for directories."""
+    """A tree node with its row of table ``file``; ``file`` is None for directories."""
 
     entry: Entry
     file: FileRecord | None = None

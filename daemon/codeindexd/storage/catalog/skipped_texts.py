@@ -73,7 +73,7 @@ def skipped_texts(reader: Reader, newest_round: int) -> list[SkippedText]:
 
 
 def long_runs_of_files(reader: Reader, file_ids: Iterable[int]) -> dict[int, bytes]:
-    """Return the filters of the long runs in the texts of these files (see `analysis.long_runs`), by file id."""
+    """Return the filters of the long runs in the texts of these files (see ``analysis.long_runs``), by file id."""
     return dict(reader.rows_in(_LONG_RUNS.format, sorted(file_ids)))
 
 

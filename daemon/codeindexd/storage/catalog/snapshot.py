@@ -141,7 +141,7 @@ class CatalogSnapshot:
         return contents.files_to_read(self._reader)
 
     def skipped_texts(self, newest_round: int) -> list[SkippedText]:
-        """Return the skipped files that may be text, and what is known of them; see `catalog.skipped_texts`."""
+        """Return the skipped files that may be text, and what is known of them; see ``catalog.skipped_texts``."""
         return skipped_texts.skipped_texts(self._reader, newest_round)
 
     def long_runs_of_files(self, file_ids: Iterable[int]) -> dict[int, bytes]:

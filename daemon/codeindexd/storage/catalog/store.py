@@ -48,7 +48,7 @@ class Catalog:
     if it cannot be read or written now; in that case nothing was committed and the catalog stays usable.
 
     ``centrality`` is that of the files, perhaps of an earlier generation; None until it is first computed.
-    ``read_round`` is the number of the last round in which skipped files were read (see `catalog.skipped_texts`).
+    ``read_round`` is the number of the last round in which skipped files were read (see ``catalog.skipped_texts``).
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:

@@ -8,7 +8,7 @@ from codeindexd.storage.catalog.rows import get_text
 from codeindexd.storage.sqlite import Reader, Row
 from codeindexd.types import Outcome
 
-# A slash is the byte before a zero, so `d/` to `d0` are all paths below d.
+# A slash is the byte before a zero, so ``d/`` to ``d0`` are all paths below d.
 _BELOW = "(e.parent = ? OR (e.parent >= ? AND e.parent < ?)) AND e.name > x''"
 _LEAVES = f"""
 SELECT f.outcome, coalesce(nullif(f.reason, ''), e.reason, ''), coalesce(e.rule, ''), count(*)

@@ -14,7 +14,7 @@ class Nothing(Struct, frozen=True):
 
 
 class Trigram(Struct, frozen=True):
-    """Matches the documents that contain a trigram, encoded as in `analysis.trigrams`."""
+    """Matches the documents that contain a trigram, encoded as in ``analysis.trigrams``."""
 
     value: int
 

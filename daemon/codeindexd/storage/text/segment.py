@@ -6,7 +6,7 @@ Layout (little-endian, each part padded to a multiple of 8 bytes):
 - for each document its content hash (16 bytes), the xxh3_64 of its trigrams (8) and a flag for masked secrets (1);
 - the distinct trigrams, ascending (4 bytes each);
 - for each trigram the offset of the end of its list (8 bytes each);
-- the lists (see `postings`), not padded;
+- the lists (see ``postings``), not padded;
 - the xxh3_64 of everything before it.
 """
 
@@ -243,7 +243,7 @@ def merge_segments(path: Path, segments: Sequence[Segment], kept: Sequence[Selec
 
 
 def _ranges(segments: Sequence[Segment]) -> Iterator[tuple[int, int]]:
-    """Yield consecutive ranges ``[low, high)`` that cover all trigrams, each with about `_BYTES_AT_ONCE` of lists.
+    """Yield consecutive ranges ``[low, high)`` that cover all trigrams, each with about ``_BYTES_AT_ONCE`` of lists.
 
     Equal ranges would not do: most trigrams of code are of letters, and few.
     """

@@ -15,7 +15,7 @@ SCHEMA_VERSION = 2
 REBUILD = "it is rebuilt; missing vectors are computed again when they are needed"
 _BATCH = 5_000
 
-# The key table is small and contains what changes (`used`); vectors are stored in the order of arrival, by appending.
+# The key table is small and contains what changes (``used``); vectors are stored in the order of arrival, by appending.
 _TABLES = """
 CREATE TABLE identity (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, dimensions INTEGER NOT NULL);
 CREATE TABLE key (
