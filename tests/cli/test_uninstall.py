@@ -74,7 +74,8 @@ def test_a_purge_leaves_nothing(home: Path) -> None:
     assert len(files(home) - before) > 20
 
     kept = result("--dry-run")
-    assert kept["deleted"] == []
+    assert (kept["deleted"], kept["kept"]) == ([], [])
+    assert "did not make" not in codeindex("uninstall", "--dry-run")[2]
     code, out, _ = codeindex("uninstall", "--purge", "--yes")
     assert code == 0
     assert "the running daemon (pid " in out

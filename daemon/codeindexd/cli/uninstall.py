@@ -260,7 +260,7 @@ def run(args: argparse.Namespace, environ: Mapping[str, str], terminal: Terminal
             "service": [str(file) for file in what.service],
             "agents": [file for one in what.registrations for file in one.files],
             "deleted": [str(directory) for directory in what.stores] if what.purge else [],
-            "kept": [] if what.purge else [str(directory) for directory in what.stores],
+            "kept": [],
             "failures": [],
             "package": installed_by.removal(),
         }
