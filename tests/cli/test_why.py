@@ -54,7 +54,7 @@ def test_lines(place: str, expected: tuple[str, int, int | None]) -> None:
 @pytest.mark.parametrize("place", ["a.py", "a.py:0", "a.py:7-3", ":3"])
 def test_what_names_no_lines(place: str) -> None:
     with pytest.raises(UsageError, match=r"PATH:LINE|range of lines"):
-        why.lines_asked_for(parser.parse(["why", place]))
+        why.requested_lines(parser.parse(["why", place]))
 
 
 @pytest.mark.parametrize(
