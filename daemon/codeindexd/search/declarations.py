@@ -7,7 +7,7 @@ name, whatever else the code says about the words.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -15,7 +15,9 @@ from msgspec import Struct
 
 from codeindexd.analysis.chunking.samples import DOCUMENTS
 from codeindexd.search.file_roles import is_test
+from codeindexd.search.names import LABELS
 from codeindexd.storage.catalog import CatalogSnapshot
+from codeindexd.storage.sorted_ids import Ids, among
 from codeindexd.types import StoredChunk, StoredDefinition
 
 _MOST_CHARS: Final = 300
@@ -29,7 +31,6 @@ _TYPES: Final = frozenset(
 _MODULES: Final = frozenset({"class", "extension", "module", "namespace", "object", "package"})
 _FUNCTIONS: Final = frozenset({"constructor", "function", "macro", "method", "property"})
 _VALUES: Final = frozenset({"constant", "enum_member", "field", "function", "macro", "property", "variable"}) | _TYPES
-_LABELS: Final = frozenset({"data", "key", "section"})
 _EXTENSIONS: Final = frozenset(
     {"c", "cc", "cfg", "cpp", "cs", "css", "go", "h", "html", "ini", "java", "js", "json", "jsx", "kt", "lock", "lua"}
     | {"md", "mod", "php", "py", "rb", "rs", "rst", "scala", "sh", "sql", "swift", "toml", "ts", "tsx", "txt", "xml"}
@@ -131,25 +132,23 @@ def declaration_in(text: str) -> Declaration | None:
     return Declaration(_SEPARATOR.sub(".", name), _KINDS.get(keyword, frozenset()), is_certain, has_more)
 
 
-def chunks_declaring(
-    catalog: CatalogSnapshot, declaration: Declaration, allowed: Callable[[int], bool] = lambda _: True
-) -> Iterator[Declared]:
-    """Yield the definitions that ``declaration`` asks for, those in chunks whose ids are ``allowed``.
+def chunks_declaring(catalog: CatalogSnapshot, declaration: Declaration, allowed: Ids | None) -> Iterator[Declared]:
+    """Yield the definitions that ``declaration`` asks for, if possible in ``allowed`` chunks (sorted ids, None: all).
 
-    The first parts of a name may be those of a module (``os.path.join``), that is of the path of the file, or a
-    variable (``app.use``) if the last part is defined in few places. Nothing for a name that very many files define.
-    Names in another case count only if there are no others, and are not certain; nor are keys and headings.
+    The first parts of a name may be those of a module (``socket.create_connection``), that is of the path of the file,
+    or a variable (``app.use``) if the last part is defined in few places. Nothing for a name that very many files
+    define. Names in another case count only if there are no others, and are not certain; nor are keys and headings.
     """
     last = declaration.name.rpartition(".")[2]
     found, is_guess = _definitions(catalog, declaration, allowed)
     for one in found:
         is_certain = declaration.is_certain and one.definition.name == last
-        if is_certain or one.definition.kind not in _LABELS:
+        if is_certain or one.definition.kind not in LABELS:
             yield Declared(one.chunk, one.definition.line, is_certain, is_guess)
 
 
 def _definitions(
-    catalog: CatalogSnapshot, declaration: Declaration, allowed: Callable[[int], bool]
+    catalog: CatalogSnapshot, declaration: Declaration, allowed: Ids | None
 ) -> tuple[list[StoredDefinition], bool]:
     """Return the definitions, and True if they are only members of the name's last part."""
     parts = declaration.name.split(".")
@@ -176,7 +175,7 @@ def _defining(
     files: Collection[int],
     *,
     kinds: Collection[str],
-    allowed: Callable[[int], bool],
+    allowed: Ids | None,
 ) -> list[StoredDefinition]:
     """Return at most 50 definitions of ``name`` in ``files``, of ``kinds`` if there are any; none in too many files.
 
@@ -189,8 +188,9 @@ def _defining(
     found = catalog.definitions_named(
         name, limit=_MOST_DEFINITIONS, files=files, accepts=lambda one: not kinds or one.kind in kinds
     )
+    passing = among([one.chunk.chunk_id for one in found], allowed) if allowed is not None else None
     for is_better in (
-        lambda one: allowed(one.chunk.chunk_id),
+        lambda one: passing is None or one.chunk.chunk_id in passing,
         _is_in_code,
         _is_in_source,
         lambda one: one.definition.name == last,

@@ -100,8 +100,9 @@ def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[
 def message_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[int, int]:
     """Return the chunks that have the words of ``text`` around its quoted values in quotes, as messages have.
 
-    By id, with the first such line. All of the words count in their order on one line, or else three side by side;
-    fewer than three say nothing. A best effort like :func:`literal_chunks`. Blocking.
+    By id, with the first such line; documents do not count. All of the words count in their order on one line, or else
+    three side by side before a placeholder; fewer than three say nothing. A best effort like :func:`literal_chunks`.
+    Blocking.
     """
     if not _QUOTED_VALUE.search(text) or _QUESTION.match(text):
         return {}

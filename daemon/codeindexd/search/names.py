@@ -26,7 +26,7 @@ _OTHER_CASE: Final = 0.8  # factor for a definition in another case, if there is
 _CONSTRUCTOR: Final = 0.8  # factor for a function, if its file defines a type of the same name
 _LABEL: Final = 0.6  # factor for a key of data or a heading
 _FUNCTIONS: Final = frozenset({"function", "method"})
-_LABELS: Final = frozenset({"data", "key", "section"})
+LABELS: Final = frozenset({"data", "key", "section"})
 _TYPES: Final = frozenset(
     {"class", "enum", "interface", "module", "namespace", "object", "struct", "trait", "type", "union"}
 )
@@ -42,7 +42,7 @@ def definitions_of_names(snapshot: Snapshot, query: PreparedQuery, allowed: Ids 
     found: set[int] = set()
     for name in [*_typed_names(query), *query.qualified_names][:_MOST_NAMES]:
         definitions = snapshot.catalog.symbols_unless_common(name, _COMMON)
-        definitions.sort(key=lambda one: one[1].kind in _LABELS)  # stable
+        definitions.sort(key=lambda one: one[1].kind in LABELS)  # stable
         found.update(chunk.chunk_id for chunk, _ in definitions[:_MOST_DEFINITIONS])
     if allowed is not None:
         found &= among(found, allowed)
@@ -74,7 +74,7 @@ def definition_shares(query: PreparedQuery, chunks: Iterable[ChunkSummary]) -> d
             share = _OTHER_CASE if is_typed and name not in typed else 1.0
             if kind in _FUNCTIONS and chunk.file_id in types:
                 share *= _CONSTRUCTOR
-            if kind in _LABELS:
+            if kind in LABELS:
                 share *= _LABEL
             shares[chunk.chunk_id] = max(share, shares.get(chunk.chunk_id, 0.0))
     return shares

@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 
 import numpy as np
 from msgspec.structs import replace
@@ -99,8 +99,7 @@ def _ranked_chunks(
         lexical = {**dict.fromkeys(allowed[:depth].tolist(), 0.0 if lexical or dense else 1.0), **lexical}
     defining = definitions_of_names(snapshot, query, allowed)
     using, holding_all = uses_of_names(snapshot, query, allowed, lexical.keys() | dense.keys() | defining)
-    is_allowed = (lambda _: True) if allowed is None else frozenset(allowed.tolist()).__contains__
-    asked_for, lines = _chunks_asked_for(root, snapshot, query, is_allowed, is_known_name=bool(using))
+    asked_for, lines = _chunks_asked_for(root, snapshot, query, allowed, is_known_name=bool(using))
     if query.terms.identifiers and _IDENTIFIER.fullmatch(query.text):  # one compound name: what lacks it comes after
         for chunk_id in using.keys() | defining:
             asked_for.setdefault(chunk_id, {})["whole_name"] = Weights().whole_name
@@ -186,13 +185,14 @@ def _chunks_asked_for(
     root: SearchableRoot,
     snapshot: Snapshot,
     query: PreparedQuery,
-    is_allowed: Callable[[int], bool],
+    allowed: Ids | None,
     *,
     is_known_name: bool,
 ) -> tuple[dict[int, dict[str, float]], dict[int, int]]:
-    """Return the chunks that the text asks for by place, by qualified name or letter by letter.
+    """Return the chunks that the text asks for by place, by the name or head of a definition, or letter by letter.
 
-    The first result has the parts of their scores, the second the lines asked for, both by chunk id. A query that is
+    The first result has the parts of their scores, the second the lines asked for, both by chunk id. Definitions in
+    ``allowed`` chunks (sorted ids, None for all) are preferred. A query that is
     one identifier of the index (``is_known_name``) is not looked for letter by letter: its definitions and uses come
     first anyway.
     """
@@ -205,7 +205,7 @@ def _chunks_asked_for(
         found[chunk_id]["place"] = weights.place - min(number, 99) / 10
     is_identifier = _IDENTIFIER.fullmatch(text) is not None
     declaration = declaration_in(text)
-    declared = list(chunks_declaring(snapshot.catalog, declaration, is_allowed)) if declaration is not None else []
+    declared = list(chunks_declaring(snapshot.catalog, declaration, allowed)) if declaration is not None else []
     if is_identifier and (is_known_name or (text.isascii() and len(text) < _MIN_PART)):
         return found, {**_add_declared(found, declared), **lines}
     for word in _lone_letters(query):
