@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 from tree_sitter import Node
 
 from codeindexd.analysis.chunking.grammars import ERROR_KIND, Grammar
@@ -21,6 +22,7 @@ from codeindexd.analysis.chunking.lines import Lines
 from codeindexd.analysis.chunking.noise import with_first_branches, without_item_macros, without_noise, without_suspects
 from codeindexd.analysis.chunking.outline import FoundDefinition, find_definitions
 from codeindexd.analysis.chunking.rules import METHOD_OWNERS
+from codeindexd.analysis.chunking.rules_compiled import returns_class
 
 Parse = Callable[[bytes], Node | None]
 
@@ -97,23 +99,20 @@ class Parsed(Struct, frozen=True):
 def parse_leniently(text: bytes, grammar: Grammar, parse: Parse) -> Parsed | None:
     """Return the tree of ``text`` in which the least is broken; None if it cannot be parsed in the time it may take."""
     cleaned = without_noise(text, grammar.name)
-    root = parse(cleaned)
-    if root is None:
+    items = without_item_macros(cleaned) if grammar.name == "rust" else cleaned
+    best = _parsed(items, parse)
+    if items is not cleaned and (best is None or best.broken):  # the macros do more than to contain items
+        plain = _parsed(cleaned, parse)
+        best = best if best is not None and (plain is None or best.size <= plain.size) else plain
+    if best is None:
         return None
-    best = Parsed(root, cleaned, broken_ranges(root))
-    if grammar.name == "rust" and (items := without_item_macros(cleaned)) is not cleaned:
-        again = _parsed(items, parse)
-        best = again if again is not None and again.size <= best.size else best
     for blank in (without_suspects, with_first_branches):
         if not best.broken:
             break
         candidate = blank(best.text, grammar.name)
-        if not _differs_near(best, candidate) or (root := parse(candidate)) is None:
-            continue
-        before = best.root if blank is with_first_branches else None
-        again = Parsed(root, candidate, broken_ranges(root), before)
-        if again.size <= best.size:
-            best = again
+        again = _parsed(candidate, parse) if _differs_near(best, candidate) else None
+        if again is not None and again.size <= best.size:
+            best = replace(again, with_branches=best.root) if blank is with_first_branches else again
     return best
 
 
@@ -158,8 +157,7 @@ def _is_misread(node: Node) -> bool:
     """
     if node.type != "function_definition":
         return False
-    returned = node.child_by_field_name("type")
-    if returned is not None and returned.child_by_field_name("body") is not None:
+    if returns_class(node):
         return True
     declarator = node.child_by_field_name("declarator")
     while declarator is not None and declarator.type != "function_declarator":

@@ -61,6 +61,12 @@ def _strip_templates(path: str) -> str:
     return "".join(out)
 
 
+def returns_class(function: Node) -> bool:
+    """Return True for a function of C whose type is a whole class, with its body."""
+    returned = function.child_by_field_name("type")
+    return returned is not None and returned.child_by_field_name("body") is not None
+
+
 def _c_function(node: Node, text: bytes) -> NodeDefinition | None:
     name = declared(node.child_by_field_name("declarator"))
     if name is None:
@@ -68,9 +74,8 @@ def _c_function(node: Node, text: bytes) -> NodeDefinition | None:
     path = _cpp_path(name, text)
     if not path or "//" in path or "/*" in path:  # many lines after a macro that is no part of a name
         return None
-    returned = node.child_by_field_name("type")
-    if node.has_error and returned is not None and returned.child_by_field_name("body") is not None:
-        return None  # a class in which something was not understood, and not the type of a function behind it
+    if node.has_error and returns_class(node):  # something in the class was not understood, and it is no type
+        return None
     return dotted("method" if "." in path else "function", path, name)
 
 
