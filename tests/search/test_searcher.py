@@ -359,6 +359,8 @@ async def test_a_compound_name_is_found_in_a_test_before_what_lacks_it(indexed: 
         ('unknown key "x" for "y"', b"keys.go"),
         ('no such file "users table"', b"notes.py"),
         ('such a name of "users table"', b"notes.py"),
+        ('lang:c relation "users" does not exist', b"errors.c"),
+        ('unknown key "x" for "y" path:*.go', b"keys.go"),
     ],
 )
 async def test_what_a_message_quotes_need_not_occur(indexed: Indexed, text: str, path: bytes) -> None:
@@ -373,3 +375,10 @@ async def test_what_a_message_quotes_need_not_occur(indexed: Indexed, text: str,
     answer = await searcher().search([indexed], parse(text), 10)
     assert answer.hits[0].chunk.path == path
     assert bool(answer.notes) is (path != b"notes.py")
+
+
+async def test_a_message_outside_of_the_filters_is_no_message(indexed: Indexed) -> None:
+    indexed.save("errors.c", 'void f(char *s) {\n    fail("relation \\"%s\\" does not exist", s);\n}\n')
+    indexed.save("notes.py", "# a relation that does not exist\n")
+    answer = await searcher().search([indexed], parse('path:*.py relation "users" does not exist'), 10)
+    assert answer.hits == []

@@ -74,6 +74,7 @@ _FILTERS: Final = {
     "kind": _Role.KIND,
     "symbol": _Role.SYMBOL,
 }
+_MESSAGE_ROLES: Final = frozenset({_Role.WORD, _Role.PHRASE})
 _NEGATIVE: Final = {
     _Role.LANGUAGE: _Role.NOT_LANGUAGE,
     _Role.PATH: _Role.NOT_PATH,
@@ -91,8 +92,9 @@ class ParsedQuery(Struct, frozen=True):
     one of its lines. Chunks in ``languages_left_out``, chunks that are or define nothing but ``kinds_left_out``, and
     chunks that define one of ``symbols_left_out`` are not hits, nor are chunks with a line that contains one of
     ``phrases_left_out`` letter by letter or matches one of ``regexes_left_out``. A query of filters alone lists the
-    chunks that pass. ``notes`` say which part of the query was not used. ``message`` is the query as it was typed, if
-    that may be a message with quoted values, such as ``no column "age" in this table``; "" if not.
+    chunks that pass. ``notes`` say which part of the query was not used. ``message`` is the query as it was typed,
+    without its filters, if that may be a message with quoted values, such as ``no column "age" in this table``; "" if
+    not.
     """
 
     text: str = ""
@@ -124,10 +126,11 @@ class ParsedQuery(Struct, frozen=True):
 
 
 class _Token(Struct, frozen=True):
-    """A part of a query."""
+    """A part of a query, and how it was typed."""
 
     role: _Role
     value: str
+    typed: str
 
 
 def parse(text: str, *, language: str = "", paths: Sequence[str] = (), kind: str = "") -> ParsedQuery:
@@ -139,7 +142,11 @@ def parse(text: str, *, language: str = "", paths: Sequence[str] = (), kind: str
     too large.
     """
     text, notes = _cut(text)
-    values = _values_by_role([_Token(_Role.WORD, text)] if _is_pasted(text) else _tokens(text))
+    tokens = [_Token(_Role.WORD, text, text)] if _is_pasted(text) else list(_tokens(text))
+    values = _values_by_role(tokens)
+    message = (
+        " ".join(token.typed for token in tokens if token.role in _MESSAGE_ROLES) if _may_be_message(values) else ""
+    )
     if not re.search(r"\w", "".join(values[_Role.WORD])):  # punctuation alone is searched for as it stands
         values[_Role.PHRASE] += filter(None, [" ".join(values.pop(_Role.WORD, []))])
     include, exclude = split_globs(filter(None, paths))
@@ -163,7 +170,7 @@ def parse(text: str, *, language: str = "", paths: Sequence[str] = (), kind: str
         phrases_left_out=tuple(values[_Role.NOT_PHRASE]),
         regexes_left_out=compile_regexes(values[_Role.NOT_REGEX]),
         notes=notes,
-        message=text if _may_be_message(values) else "",
+        message=message,
     )
     if not any((parsed.text, parsed.language, parsed.include, parsed.kinds, parsed.symbol)) and not any(
         (parsed.phrases, parsed.literals, parsed.regexes)
@@ -232,9 +239,12 @@ def _is_pasted(text: str) -> bool:
 
 
 def _may_be_message(values: Mapping[_Role, Sequence[str]]) -> bool:
-    """Return True for at least two words and quotations of which one is a single word, as values are."""
-    roles = {role for role, found in values.items() if found}
-    if roles != {_Role.WORD, _Role.PHRASE} or len(values[_Role.WORD]) < _LEAST_WORDS_OF_MESSAGE:
+    """Return True for at least two words, and quotations of which one is a single word, as values are.
+
+    Filters may stand beside them.
+    """
+    roles = {role for role, found in values.items() if found} - {*_NEGATIVE, *_NEGATIVE.values()}
+    if roles != _MESSAGE_ROLES or len(values[_Role.WORD]) < _LEAST_WORDS_OF_MESSAGE:
         return False
     return any(" " not in phrase for phrase in values[_Role.PHRASE])
 
@@ -322,18 +332,18 @@ def _token(text: str, start: int) -> tuple[int, _Token | None]:
         role = _FILTERS[name.lower()]
         value = plain if quoted is None else _unescaped(quoted)
         if not value:
-            return match.end(), _Token(_Role.WORD, match[0])
-        return match.end(), _Token(_NEGATIVE[role] if negative else role, value)
+            return match.end(), _Token(_Role.WORD, match[0], match[0])
+        return match.end(), _Token(_NEGATIVE[role] if negative else role, value, match[0])
     if match := _PHRASE.match(text, start):
         value = _unescaped(match[2]).strip()
         role = _Role.NOT_PHRASE if match[1] else _Role.PHRASE
-        return match.end(), _Token(role, value) if value else None
+        return match.end(), _Token(role, value, match[0]) if value else None
     if match := _REGEX.match(text, start):
         role = _Role.NOT_REGEX if match[1] else _Role.REGEX
-        return match.end(), _Token(role, match[2].replace("\\/", "/"))
+        return match.end(), _Token(role, match[2].replace("\\/", "/"), match[0])
     match = _WORD.match(text, start)
     assert match is not None
-    return match.end(), _Token(_Role.WORD, match[0])
+    return match.end(), _Token(_Role.WORD, match[0], match[0])
 
 
 def _unescaped(quoted: str) -> str:

@@ -42,10 +42,12 @@ from codeindexd.search.prepared_query import PreparedQuery, prepare_query
 from codeindexd.search.query import ParsedQuery
 from codeindexd.search.ranking import Ranked
 from codeindexd.search.regexes import LineRegex
+from codeindexd.search.retrievers import chunks_passing_filters
 from codeindexd.search.searchable_root import PastFiles, PinnedRoot, SearchableRoot, no_past_files
 from codeindexd.search.spelling import correction
 from codeindexd.search.symbols import ConfirmedDefinition, Match, SymbolAnswer
 from codeindexd.storage.resting import MOST_AWAKE
+from codeindexd.storage.sorted_ids import among
 from codeindexd.types import Counts, RootState
 from codeindexd.waiting import run_all
 
@@ -349,9 +351,17 @@ async def _adapted(pinned: Sequence[PinnedRoot], parsed: ParsedQuery, *, is_only
 
 
 def _as_message_of_code(pinned: Sequence[PinnedRoot], parsed: ParsedQuery) -> ParsedQuery:
-    """Return ``parsed`` as a message with values if the code of a root has it, else unchanged. Blocking."""
-    is_message = any(message_chunks(one.root, one.snapshot, parsed.message) for one in pinned)
-    return parsed.as_message() if is_message else parsed
+    """Return ``parsed`` as a message with values if code that passes its filters has it, else unchanged. Blocking."""
+    return parsed.as_message() if any(_has_message(one, parsed) for one in pinned) else parsed
+
+
+def _has_message(one: PinnedRoot, parsed: ParsedQuery) -> bool:
+    """Return True if a chunk that passes the filters of ``parsed`` has its message. Blocking."""
+    chunks = message_chunks(one.root, one.snapshot, parsed.message)
+    if not chunks:
+        return False
+    allowed = chunks_passing_filters(one.snapshot, parsed.below(os.fsdecode(one.root.spec.raw)))
+    return allowed is None or bool(among(chunks.keys(), allowed))
 
 
 def _request(query: PreparedQuery, limit: int) -> HitRequest:
