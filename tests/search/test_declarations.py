@@ -58,6 +58,8 @@ from search.indexed_root import Indexed
         ("refresh_all", "refresh_all", "function"),
         ("refreshAll", "refreshAll", "function"),
         ("Session::refresh", "Session.refresh", "method"),
+        ("class Größe", "Größe", "class"),
+        ("func (s *Größe) Ändern()", "Größe.Ändern", "method"),
         ("session->refresh", "session.refresh", "method"),
         ("class Session\nclass Token", "", ""),
     ],

@@ -36,23 +36,21 @@ def test_whole_names_are_recognised_in_a_query(text: str, only_stem: str, names:
 
 
 @pytest.mark.parametrize(
-    ("text", "names", "is_all"),
+    ("text", "names"),
     [
-        ("Session::open", ["Session.open"], True),
-        ("why does Session#open call a.b.c twice", ["Session.open", "a.b.c"], False),
-        ("open a session", [], False),
+        ("Session::open", ["Session.open"]),
+        ("why does Session#open call a.b.c twice", ["Session.open", "a.b.c"]),
+        ("open a session", []),
     ],
 )
-def test_qualified_names_are_found_in_any_notation(text: str, names: list[str], is_all: bool) -> None:
-    query = prepare(text)
-    assert (query.qualified_names, query.is_qualified_name) == (names, is_all)
+def test_qualified_names_are_found_in_any_notation(text: str, names: list[str]) -> None:
+    assert prepare(text).qualified_names == names
 
 
 def test_a_long_word_costs_no_more_than_its_length() -> None:
     query = prepare("x" * 200_000)  # quadratic time would take minutes
     started = time.process_time()
     assert query.qualified_names == []
-    assert not query.is_qualified_name
     assert time.process_time() - started < 1
 
 

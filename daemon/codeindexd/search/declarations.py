@@ -58,7 +58,8 @@ _MODIFIER: Final = (
     r"|internal|lazy|local|open|override|partial|private|protected|public|pub(?:\([^()]*\))?|readonly|sealed|static"
     r"|suspend|typedef|unsafe|value|virtual|data)"
 )
-_NAME: Final = r"[A-Za-z_$][\w$]*(?:[?!]|=(?=\())?(?:(?:\.|::|->|:|\\|#)[A-Za-z_$][\w$]*(?:[?!]|=(?=\())?)*"
+_PART: Final = r"(?:[^\W\d]|\$)[\w$]*(?:[?!]|=(?=\())?"
+_NAME: Final = rf"{_PART}(?:(?:\.|::|->|:|\\|#){_PART})*"
 _HEAD: Final = re.compile(
     rf"(?:{_MODIFIER}\s+)*(?P<keyword>{'|'.join(map(re.escape, sorted(_KINDS)))})\s+"
     rf"(?:\((?P<receiver>[^()]*)\)\s*)?(?P<name>{_NAME})"
@@ -116,7 +117,7 @@ def declaration_in(text: str) -> Declaration | None:
     may_be_topic, has_more = _WORD, False
     if found := _HEAD.fullmatch(text):
         keyword, name, has_more = found["keyword"], found["name"], bool(found["more"])
-        if receiver := re.findall(r"[A-Za-z_]\w*", re.sub(r"\[.*\]", "", found["receiver"] or "")):
+        if receiver := re.findall(r"[^\W\d]\w*", re.sub(r"\[.*\]", "", found["receiver"] or "")):
             name = f"{receiver[-1]}.{name}"
     elif found := _NAME_FIRST.fullmatch(text):
         keyword, name, may_be_topic = found["keyword"], found["name"], _TOPIC

@@ -61,11 +61,6 @@ class PreparedQuery(Struct, frozen=True):
         """The names with a qualifier in the text (``a::b``, ``a.b``, ``a#b``), as ``a.b``."""
         return list(dict.fromkeys(_QUALIFIER.sub(".", match[0]) for match in _QUALIFIED.finditer(self.text)))
 
-    @property
-    def is_qualified_name(self) -> bool:
-        """True if the query is one name with a qualifier and nothing else."""
-        return _QUALIFIED.fullmatch(self.text) is not None
-
 
 def prepare_query(
     parsed: ParsedQuery, literal_words: Iterable[str], tokenizer: Tokenizer, embed_names: Embed | None = None
