@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from codeindexd.storage.dense import Dense, arithmetic
 from codeindexd.storage.dense.arithmetic import codes_of, cosines, cosines_in_blocks, nearest, to_int8
@@ -159,15 +160,21 @@ def test_the_nearest_codes_are_those_with_the_fewest_different_signs(
 ) -> None:
     monkeypatch.setattr(arithmetic, "_CACHED_ROWS", rows_at_a_time)
     matrix = to_int8(clustered(700, dimensions))
-    distances = ((matrix > 0) != (matrix[7] > 0)).sum(axis=1)
+    differing = (matrix > 0) != (matrix[7] > 0)
+    half = 64 * -(-dimensions // 128)
     some = np.random.default_rng(1).random(300) < 0.3
     parts = [(codes_of(matrix[:300]), some), (codes_of(matrix[300:400]), None), (codes_of(matrix[400:]), None)]
     counted = np.concatenate([some, np.ones(400, dtype=bool)])
     for count in (1, 5, 60, 10_000):
-        bound = np.sort(distances[counted])[:count][-1]
-        expected = np.flatnonzero(counted & (distances <= bound)).tolist()  # all that are as near as the last one
+        roughly = counted & _near(differing[:, :half].sum(axis=1), counted, 16 * count if half < dimensions else count)
+        expected = np.flatnonzero(roughly & _near(differing.sum(axis=1), roughly, count)).tolist()
         first, second, third = nearest(parts, codes_of(matrix[7:8]), count)
         assert [*first.tolist(), *(300 + second).tolist(), *(400 + third).tolist()] == expected
+
+
+def _near(distances: NDArray[np.int_], counted: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
+    """Return the rows that are as near as the last one of the ``count`` nearest of those that are counted."""
+    return np.less_equal(distances, np.sort(distances[counted])[:count][-1])
 
 
 def test_of_no_rows_none_are_near() -> None:

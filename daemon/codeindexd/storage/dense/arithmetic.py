@@ -25,10 +25,13 @@ Int8Rows = NDArray[np.int8]
 Codes = NDArray[np.uint64]
 Single = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-Distances = NDArray[np.uint16]
+Distances = NDArray[np.uint8 | np.uint16]
 
 ALIVE = np.iinfo(np.int32).max  # the "died" epoch of a row that is alive
-_CACHED_ROWS = 16_384  # of codes at a time: 128 KB a word; a multiple of 8
+_CACHED_ROWS = 16_384  # of codes at a time: 128 KB a word
+_ROUGHLY = 16  # times as many rows are chosen by half of their codes; see docs/performance.md for the recall
+_MOST_IN_BYTE = 255
+_SAMPLED = 16  # every so many rows
 _BLOCK = 4096  # rows at a time, so that temporary arrays stay small
 _EXPONENT = np.uint16(0x7C00)
 
@@ -104,70 +107,90 @@ def codes_of(matrix: Int8Rows) -> Codes:
 
 
 def nearest(parts: Sequence[tuple[Codes, Mask | None]], code: Codes, count: int) -> list[Rows]:
-    """Return the sorted rows of each part that have the ``count`` codes nearest to ``code`` (w, 1) of all parts.
+    """Return the sorted rows of each part whose codes are nearest to ``code`` (w, 1): about ``count`` of all parts.
 
-    Each part has codes (w, n) and a mask (n,) of the rows that count, None for all. All rows that are as near as the
-    last one of ``count`` are returned as well.
+    Each part has codes (w, n) and a mask (n,) of the rows that count, None for all. The first half of the codes decides
+    which 16 times ``count`` rows are compared as a whole, because reading codes is what takes long, and most models
+    have the values that differ most first. At either step, all rows as near as the last one of those are kept.
     """
-    scan = _Scan(code, count)
-    kept: list[list[tuple[Rows, Distances]]] = [scan.near_rows(codes, mask) for codes, mask in parts]
-    return [
-        np.concatenate([rows[distances <= scan.bound] for rows, distances in of_part] or [np.empty(0, np.intp)])
-        for of_part in kept
+    if not parts:
+        return []
+    half = -(-len(code) // 2)
+    scan = _Scan(code[:half])
+    distances: list[Distances] = [scan.distances(codes[:half]) for codes, _ in parts]
+    bound = _bound(distances, [mask for _, mask in parts], count if half == len(code) else _ROUGHLY * count, 64 * half)
+    rows = [np.flatnonzero(_within(one, mask, bound)) for one, (_, mask) in zip(distances, parts, strict=True)]
+    if half == len(code):
+        return rows
+    distances = [
+        one.take(of_part) + _differing_bits(codes[half:], of_part, code[half:])
+        for one, of_part, (codes, _) in zip(distances, rows, parts, strict=True)
     ]
+    bound = _bound(distances, [None] * len(parts), count, 64 * len(code))
+    return [of_part[one <= bound] for one, of_part in zip(distances, rows, strict=True)]
 
 
 class _Scan:
-    """A scan of codes that forgets at once what cannot be among the nearest.
+    """Compares codes with one code, in blocks.
 
-    ``bound`` is the distance of the last of the nearest rows so far. Blocks are so small that all intermediate results
-    stay in the processor's cache, in arrays that are used again: fresh pages of memory for whole ones would take longer
-    than the comparison.
+    Blocks are so small that all intermediate results stay in the processor's cache, in arrays that are used again:
+    fresh pages of memory for whole ones would take longer than the comparison.
     """
 
-    def __init__(self, code: Codes, count: int) -> None:
+    def __init__(self, code: Codes) -> None:
         self._code = code[:, 0]
-        self._count = count
-        self.bound = self._largest = 64 * len(code)
-        self._within = np.zeros(self.bound + 1, dtype=np.int64)  # rows so far, by their distance
         self._differing = np.empty(_CACHED_ROWS, dtype=np.uint64)
         self._bits = np.empty(_CACHED_ROWS, dtype=np.uint8)
-        self._distances = np.empty(_CACHED_ROWS, dtype=np.uint16)
-        self._is_near = np.zeros(_CACHED_ROWS, dtype=bool)
 
-    def near_rows(self, codes: Codes, mask: Mask | None) -> list[tuple[Rows, Distances]]:
-        """Return the rows of a part that may be among the nearest, and their distances, as one pair a block."""
-        found = []
-        for start in range(0, codes.shape[1], _CACHED_ROWS):
-            distances = self._block(codes[:, start : start + _CACHED_ROWS])
-            rows = self._near(distances)
-            if mask is not None:
-                rows = rows[mask[start + rows]]
-            near = distances[rows]
-            found.append((start + rows, near))
-            self._within += np.bincount(near, minlength=len(self._within))
-            self.bound = min(self._largest, int(np.searchsorted(np.cumsum(self._within), self._count)))
+    def distances(self, codes: Codes) -> Distances:
+        """Return in how many bits each of ``codes`` (w, n) differs from the code."""
+        rows = codes.shape[1]
+        found: Distances = np.zeros(rows, dtype=np.uint8 if 64 * len(codes) <= _MOST_IN_BYTE else np.uint16)
+        for start in range(0, rows, _CACHED_ROWS):
+            block = found[start : start + _CACHED_ROWS]
+            differing, bits = self._differing[: len(block)], self._bits[: len(block)]
+            for word, wanted in zip(codes, self._code, strict=True):
+                np.bitwise_xor(word[start : start + _CACHED_ROWS], wanted, out=differing)
+                np.add(block, np.bitwise_count(differing, out=bits), out=block)
         return found
 
-    def _block(self, codes: Codes) -> Distances:
-        """Return in how many bits each of ``codes`` (w, n) differs from the code; overwritten by the next call."""
-        rows = codes.shape[1]
-        distances, differing, bits = self._distances[:rows], self._differing[:rows], self._bits[:rows]
-        distances.fill(0)
-        for word, wanted in zip(codes, self._code, strict=True):
-            np.bitwise_xor(word, wanted, out=differing)
-            np.add(distances, np.bitwise_count(differing, out=bits), out=distances)
-        return distances
 
-    def _near(self, distances: Distances) -> Rows:
-        """Return the sorted rows of a block within the bound. Looks at eight at a time, since there are few."""
-        if self.bound == self._largest:
-            return np.arange(len(distances))
-        self._is_near[len(distances) :] = False
-        np.less_equal(distances, self.bound, out=self._is_near[: len(distances)])
-        eights = np.flatnonzero(self._is_near.view(np.uint64))
-        places, offsets = np.nonzero(self._is_near.reshape(-1, 8)[eights])
-        return np.asarray(8 * eights[places] + offsets)
+def _differing_bits(codes: Codes, rows: Rows, code: Codes) -> Distances:
+    """Return in how many bits each of ``rows`` (m,) of ``codes`` (w, n) differs from ``code`` (w, 1)."""
+    found = np.zeros(len(rows), dtype=np.uint16)
+    for word, wanted in zip(codes, code[:, 0], strict=True):
+        found += np.bitwise_count(word.take(rows) ^ wanted)
+    return found
+
+
+def _bound(distances: Sequence[Distances], masks: Sequence[Mask | None], count: int, largest: int) -> int:
+    """Return the smallest distance within which ``count`` of the masked rows are; ``largest`` if there are fewer.
+
+    It is guessed from some rows and then corrected, since counting is faster than a histogram of all.
+    """
+
+    def rows_within(bound: int) -> int:
+        return sum(int(np.count_nonzero(_within(*one, bound))) for one in zip(distances, masks, strict=True))
+
+    sample = np.concatenate(
+        [
+            one[::_SAMPLED] if mask is None else one[::_SAMPLED][mask[::_SAMPLED]]
+            for one, mask in zip(distances, masks, strict=True)
+        ]
+    )
+    within = np.cumsum(np.bincount(sample, minlength=largest))
+    bound = min(largest, int(np.searchsorted(within, count // _SAMPLED)))
+    while bound < largest and rows_within(bound) < count:
+        bound += 1
+    while bound > 0 and rows_within(bound - 1) >= count:
+        bound -= 1
+    return bound
+
+
+def _within(distances: Distances, mask: Mask | None, bound: int) -> Mask:
+    """Return a mask of the rows of ``mask`` (None for all) that are no further than ``bound``."""
+    near = distances <= bound
+    return near if mask is None else np.logical_and(near, mask, out=near)
 
 
 def best(ids: Ids, scores: Single, limit: int) -> tuple[Ids, Single]:
