@@ -13,7 +13,7 @@ from codeindexd.search.file_roles import FileRole, roles_asked_for
 from codeindexd.search.places import files_named_in
 from codeindexd.search.prepared_query import PreparedQuery, stems_of
 from codeindexd.search.ranking import Candidate, FileEvidence, Ranked, clean_cut, normalise, rank_report
-from codeindexd.search.retrievers import dense_scores, lexical_scores
+from codeindexd.search.retrievers import lexical_scores, start_dense_scores
 from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.snapshot import Snapshot
@@ -41,14 +41,15 @@ def chunks_for_report(
     commits changed. Blocking.
     """
     depth = max(_DEPTH, depth)
+    dense_later = start_dense_scores(snapshot, query, allowed, depth)
     lexical = lexical_scores(snapshot, query, allowed, depth)
-    dense = dense_scores(snapshot, query, (), allowed, depth)
     stems = stems_of(body.words)
     wanted = LexicalQuery(words=stems, names=body.words, identifiers=body.identifiers, chunk_ids=allowed)
     found = snapshot.lexical.search(wanted, _MOST_VOTERS)
     scores = {chunk_id: score for chunk_id, _, score in found}
     whole = normalise(clean_cut(scores, depth), floor=0.0)
     named = files_named_in(root.spec.raw, snapshot, query.parsed.text)
+    dense = dense_later(())
     chosen = lexical.keys() | dense.keys() | whole.keys()
     chosen |= _first_chunks(snapshot, named.keys() - {file_id for _, file_id, _ in found}, allowed)
     chunks = snapshot.catalog.summaries(sorted(chosen))

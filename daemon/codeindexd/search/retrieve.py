@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 
 import numpy as np
@@ -14,22 +12,20 @@ from msgspec.structs import replace
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.tokens import split_identifier
 from codeindexd.errors import NotIndexedError
-from codeindexd.search.declarations import Declared, chunks_declaring, declaration_in
+from codeindexd.search.asked_for import AskedFor, chunks_asked_for, is_identifier
 from codeindexd.search.exact import chunks_left_out, chunks_that_match
 from codeindexd.search.file_names import closeness_of_names
-from codeindexd.search.file_roles import FileRole, older_versions, role_of, roles_asked_for, versions_in
-from codeindexd.search.literal import is_long_enough, literal_chunks, message_chunks
+from codeindexd.search.file_roles import FileRole, older_versions, roles_asked_for, versions_in
 from codeindexd.search.names import definition_shares, definitions_of_names, uses_of_names
-from codeindexd.search.places import chunks_at, places_in
 from codeindexd.search.prepared_query import PreparedQuery, stems_of
-from codeindexd.search.ranking import Candidate, FileEvidence, Ranked, Weights, normalise, rank, shortlist
+from codeindexd.search.ranking import Candidate, FileEvidence, Ranked, normalise, rank, shortlist
 from codeindexd.search.report_chunks import chunks_for_report
-from codeindexd.search.retrievers import chunks_passing_filters, dense_scores, lexical_scores
+from codeindexd.search.retrievers import chunks_passing_filters, lexical_scores, start_dense_scores
 from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.storage.catalog.summaries import ChunkSummary
 from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.snapshot import Snapshot
-from codeindexd.storage.sorted_ids import Ids, among, contained
+from codeindexd.storage.sorted_ids import Ids, contained
 from codeindexd.types import StoredChunk
 
 _DEPTH = 150  # candidates from each retriever
@@ -37,12 +33,9 @@ _DEPTH_FACTORS = (1, 4, 16)  # deeper only where most candidates are copies of e
 _MAX_PATH_MATCHES = 5
 _PATHS_LOOKED_AT = 30  # many score the same as the last one, and which of them are chosen must not vary
 _SHORTLIST_PERCENT = 80  # of the depth; ranking all that both retrievers find takes longer than finding them
-_MOST_PASTED = 5  # chunks with a whole head; more of them say less than its name
-_MIN_PART = 4  # letters of a part of an identifier
 _LEAST_NAME = 0.5  # the lowest closeness of a document's name
 _LEAST_NAME_IF_WANTED = 0.8
 _CENTRALITY_OF_DOCUMENTS = 0.5  # nothing refers to them
-_IDENTIFIER = re.compile(r"\w+")
 
 
 def matching_chunks(
@@ -93,24 +86,25 @@ def _ranked_chunks(
     ``allowed`` (sorted ids) are the only chunks that may be returned, None for all. With ``is_narrowed``, they match
     all regexes and literals of the query, so they are hits even if no retriever finds them.
     """
+    dense_later = start_dense_scores(snapshot, query, allowed, depth)
     lexical = lexical_scores(snapshot, query, allowed, depth)
-    dense = dense_scores(snapshot, query, sorted(lexical), allowed, depth)
+    asked = AskedFor() if is_identifier(query) else chunks_asked_for(root, snapshot, query, allowed)
+    dense = dense_later(sorted(lexical))
     if allowed is not None and (is_narrowed or not query.terms.words):
         lexical = {**dict.fromkeys(allowed[:depth].tolist(), 0.0 if lexical or dense else 1.0), **lexical}
     defining = definitions_of_names(snapshot, query, allowed)
     using, holding_all = uses_of_names(snapshot, query, allowed, lexical.keys() | dense.keys() | defining)
-    asked_for, lines = _chunks_asked_for(root, snapshot, query, allowed, is_known_name=bool(using))
-    if query.terms.identifiers and _IDENTIFIER.fullmatch(query.text):  # one compound name: what lacks it comes after
-        for chunk_id in using.keys() | defining:
-            asked_for.setdefault(chunk_id, {})["whole_name"] = Weights().whole_name
+    if is_identifier(query):
+        asked = chunks_asked_for(root, snapshot, query, allowed, is_known_name=bool(using))
+        if query.terms.identifiers:  # a compound name: what lacks it comes after
+            asked.add_whole_name(using.keys() | defining)
     if allowed is not None:
-        asked_for = {one: asked_for[one] for one in sorted(among(asked_for.keys(), allowed))}
-    chosen = {*shortlist(lexical, dense, _SHORTLIST_PERCENT * depth // 100), *defining, *holding_all, *asked_for}
+        asked.restrict(allowed)
+    chosen = {*shortlist(lexical, dense, _SHORTLIST_PERCENT * depth // 100), *defining, *holding_all, *asked.parts}
     chunks = snapshot.catalog.summaries(sorted(chosen))
     if allowed is None and not query.phrases:
         chunks += _first_chunks_by_path(snapshot, query, {chunk.file_id for chunk in chunks})
-    declared = {one for one, parts in asked_for.items() if parts.get("declared", 0.0) >= Weights().declared}
-    shares = definition_shares(query, chunks) | dict.fromkeys(declared, 1.0)
+    shares = definition_shares(query, chunks) | dict.fromkeys(asked.defining(), 1.0)
     candidates = [
         Candidate.of(
             chunk,
@@ -118,8 +112,8 @@ def _ranked_chunks(
             dense,
             exact=shares.get(chunk.chunk_id, 0.0),
             mention=using.get(chunk.chunk_id, 0.0),
-            asked_for=asked_for.get(chunk.chunk_id, {}),
-            line=lines.get(chunk.chunk_id, 0),
+            asked_for=asked.parts.get(chunk.chunk_id, {}),
+            line=asked.lines.get(chunk.chunk_id, 0),
         )
         for chunk in chunks
     ]
@@ -179,66 +173,6 @@ def mentioning_chunks(snapshot: Snapshot, name: str, limit: int) -> list[Ranked]
     else:
         query = LexicalQuery(phrases=[stems_of(words)], required=True)
     return [_unscored(chunk_id, file_id) for chunk_id, file_id, _ in snapshot.lexical.search(query, limit)]
-
-
-def _chunks_asked_for(
-    root: SearchableRoot,
-    snapshot: Snapshot,
-    query: PreparedQuery,
-    allowed: Ids | None,
-    *,
-    is_known_name: bool,
-) -> tuple[dict[int, dict[str, float]], dict[int, int]]:
-    """Return the chunks that the text asks for by place, by the name or head of a definition, or letter by letter.
-
-    The first result has the parts of their scores, the second the lines asked for, both by chunk id. Definitions in
-    ``allowed`` chunks (sorted ids, None for all) are preferred. A query that is
-    one identifier of the index (``is_known_name``) is not looked for letter by letter: its definitions and uses come
-    first anyway.
-    """
-    text, weights = query.parsed.text.strip(), Weights()
-    found: defaultdict[int, dict[str, float]] = defaultdict(dict)
-    if query.phrases or not text:
-        return found, {}
-    lines = chunks_at(root.spec.raw, snapshot, places_in(text))
-    for number, chunk_id in enumerate(lines):
-        found[chunk_id]["place"] = weights.place - min(number, 99) / 10
-    is_identifier = _IDENTIFIER.fullmatch(text) is not None
-    declaration = declaration_in(text)
-    declared = list(chunks_declaring(snapshot.catalog, declaration, allowed)) if declaration is not None else []
-    if is_identifier and (is_known_name or (text.isascii() and len(text) < _MIN_PART)):
-        return found, {**_add_declared(found, declared), **lines}
-    for word in _lone_letters(query):
-        for chunk_id, line in literal_chunks(root, snapshot, word).items():
-            found[chunk_id]["partial"] = weights.partial
-            lines.setdefault(chunk_id, line)
-    literal = literal_chunks(root, snapshot, text) or message_chunks(root, snapshot, text)
-    chunks = snapshot.catalog.chunks(sorted(literal))
-    for chunk_id, chunk in chunks.items():
-        found[chunk_id]["literal"] = weights.literal
-        if is_identifier and any(text.lower() in symbol.name.lower() for symbol in chunk.span.symbols):
-            found[chunk_id]["partial"] = weights.partial
-    if any(role_of(chunk.path, chunk.language) is FileRole.SOURCE for chunk in chunks.values()):
-        declared = [one for one in declared if not one.is_guess]  # the code says what is meant
-    defined = _add_declared(found, declared)
-    if declaration is not None and declaration.has_more and len(literal) <= _MOST_PASTED:  # all of a definition's head
-        for chunk_id in literal:
-            found[chunk_id]["declared"] = weights.declared
-        return found, {**defined, **literal, **lines}
-    return found, {**literal, **defined, **lines}
-
-
-def _add_declared(found: Mapping[int, dict[str, float]], declared: Iterable[Declared]) -> dict[int, int]:
-    """Add the parts of definitions that a query asks for to ``found``, and return their lines, by chunk id."""
-    weights = Weights()
-    for one in declared:
-        found[one.chunk.chunk_id]["declared"] = weights.declared if one.is_certain else weights.exact
-    return {one.chunk.chunk_id: one.line for one in declared}
-
-
-def _lone_letters(query: PreparedQuery) -> list[str]:
-    """Return the words that are one letter of a script without spaces: the lexical index has only pairs of these."""
-    return [word for word in dict.fromkeys(query.terms.words) if len(word) == 1 and is_long_enough(word)]
 
 
 def _first_chunks_by_path(snapshot: Snapshot, query: PreparedQuery, known_files: Set[int]) -> list[ChunkSummary]:

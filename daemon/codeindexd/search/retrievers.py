@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import numpy as np
@@ -20,6 +21,9 @@ from codeindexd.storage.sorted_ids import Ids, without
 _FILTERS: Final = (
     "language", "include", "exclude", "kinds", "symbol", "languages_left_out", "kinds_left_out", "symbols_left_out",
 )  # fmt: skip
+
+_WORTH_A_THREAD: Final = 200_000  # vectors; fewer are compared as fast as another thread begins
+_beside: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="vectors")
 
 
 def chunks_passing_filters(snapshot: Snapshot, parsed: ParsedQuery) -> Ids | None:
@@ -85,6 +89,19 @@ def lexical_scores(snapshot: Snapshot, query: PreparedQuery, allowed: Ids | None
         depth,
     )
     return normalise(clean_cut({chunk_id: score for chunk_id, _, score in found}, depth), floor=0.0)
+
+
+def start_dense_scores(
+    snapshot: Snapshot, query: PreparedQuery, allowed: Ids | None, depth: int
+) -> Callable[[Collection[int]], dict[int, float]]:
+    """Return a function that returns :func:`dense_scores`, given the chunks that have the phrases of the query.
+
+    The vectors are compared in another thread meanwhile if there are many, and no phrases to wait for.
+    """
+    if query.phrases or len(snapshot.dense) < _WORTH_A_THREAD:
+        return lambda with_phrases: dense_scores(snapshot, query, with_phrases, allowed, depth)
+    later = _beside.submit(dense_scores, snapshot, query, (), allowed, depth)
+    return lambda _: later.result()
 
 
 def dense_scores(

@@ -1,0 +1,125 @@
+"""Finds the chunks that a query asks for outright: by place, by the name or head of a definition, letter by letter."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
+
+from codeindexd.search.declarations import Declared, chunks_declaring, declaration_in
+from codeindexd.search.file_roles import FileRole, role_of
+from codeindexd.search.literal import is_long_enough, literal_chunks, message_chunks
+from codeindexd.search.places import chunks_at, places_in
+from codeindexd.search.prepared_query import PreparedQuery
+from codeindexd.search.ranking import Weights
+from codeindexd.search.searchable_root import SearchableRoot
+from codeindexd.storage.snapshot import Snapshot
+from codeindexd.storage.sorted_ids import Ids, among
+
+_MOST_PASTED: Final = 5  # chunks with a whole head; more of them say less than its name
+_MIN_PART: Final = 4  # letters of a part of an identifier
+_IDENTIFIER: Final = re.compile(r"\w+")
+
+
+class AskedFor:
+    """The chunks that a query asks for, by id: the ``parts`` of their scores that say why, and the ``lines`` meant.
+
+    Not every chunk has a line. The first line given for a chunk counts.
+    """
+
+    def __init__(self) -> None:
+        self.parts: defaultdict[int, dict[str, float]] = defaultdict(dict)
+        self.lines: dict[int, int] = {}
+
+    def add_lines(self, lines: Mapping[int, int]) -> None:
+        """Add the lines of chunks, by chunk id."""
+        self.lines = {**lines, **self.lines}
+
+    def add_definitions(self, declared: Iterable[Declared]) -> None:
+        """Add the chunks of definitions that the query asks for, and their lines."""
+        for one in declared:
+            weight = Weights().declared if one.is_certain else Weights().exact
+            parts = self.parts[one.chunk.chunk_id]
+            parts["declared"] = max(weight, parts.get("declared", 0.0))
+            self.lines.setdefault(one.chunk.chunk_id, one.line)
+
+    def add_whole_name(self, chunk_ids: Iterable[int]) -> None:
+        """Add the chunks that have the compound name that is the query, so that others come after them."""
+        for chunk_id in chunk_ids:
+            self.parts[chunk_id]["whole_name"] = Weights().whole_name
+
+    def restrict(self, allowed: Ids) -> None:
+        """Forget all chunks but those ``allowed`` (sorted ids)."""
+        kept = among(self.parts.keys(), allowed)
+        for chunk_id in self.parts.keys() - kept:
+            del self.parts[chunk_id]
+
+    def defining(self) -> set[int]:
+        """Return the ids of the chunks with a definition that the query certainly means."""
+        return {one for one, parts in self.parts.items() if parts.get("declared", 0.0) >= Weights().declared}
+
+
+def is_identifier(query: PreparedQuery) -> bool:
+    """Return True if the text of a query is one word: a name, or a part of one."""
+    return _IDENTIFIER.fullmatch(query.parsed.text.strip()) is not None
+
+
+def chunks_asked_for(
+    root: SearchableRoot, snapshot: Snapshot, query: PreparedQuery, allowed: Ids | None, *, is_known_name: bool = False
+) -> AskedFor:
+    """Return the chunks that the text of a query asks for by place, by definition, or letter by letter.
+
+    Definitions in ``allowed`` chunks (sorted ids, None for all) are preferred. An identifier of the index
+    (``is_known_name``) is not looked for letter by letter: its definitions and uses come first anyway. Blocking.
+    """
+    asked, text = AskedFor(), query.parsed.text.strip()
+    if query.phrases or not text:
+        return asked
+    _add_places(asked, chunks_at(root.spec.raw, snapshot, places_in(text)))
+    declaration = declaration_in(text)
+    declared = list(chunks_declaring(snapshot.catalog, declaration, allowed)) if declaration is not None else []
+    if is_identifier(query) and (is_known_name or (text.isascii() and len(text) < _MIN_PART)):
+        asked.add_definitions(declared)
+        return asked
+    for word in _lone_letters(query):
+        lines = literal_chunks(root, snapshot, word)
+        for chunk_id in lines:
+            asked.parts[chunk_id]["partial"] = Weights().partial
+        asked.add_lines(lines)
+    literal = literal_chunks(root, snapshot, text) or message_chunks(root, snapshot, text)
+    is_in_source = _add_literal(asked, snapshot, literal, text if is_identifier(query) else None)
+    if declaration is not None and declaration.has_more and len(literal) <= _MOST_PASTED:  # all of a definition's head
+        for chunk_id in literal:
+            asked.parts[chunk_id]["declared"] = Weights().declared
+        asked.add_lines(literal)
+    if is_in_source:
+        declared = [one for one in declared if not one.is_guess]  # the code says what is meant
+    asked.add_definitions(declared)
+    asked.add_lines(literal)
+    return asked
+
+
+def _add_places(asked: AskedFor, lines: Mapping[int, int]) -> None:
+    """Add the places that a query names, best first, each a little less than the one before."""
+    for number, chunk_id in enumerate(lines):
+        asked.parts[chunk_id]["place"] = Weights().place - min(number, 99) / 10
+    asked.add_lines(lines)
+
+
+def _add_literal(asked: AskedFor, snapshot: Snapshot, chunk_ids: Collection[int], name: str | None) -> bool:
+    """Add chunks that contain the query, and return True if one of them is in source.
+
+    More for those that define a longer name than ``name``, the query if it is one word.
+    """
+    chunks = snapshot.catalog.chunks(sorted(chunk_ids))
+    for chunk_id, chunk in chunks.items():
+        asked.parts[chunk_id]["literal"] = Weights().literal
+        if name is not None and any(name.lower() in symbol.name.lower() for symbol in chunk.span.symbols):
+            asked.parts[chunk_id]["partial"] = Weights().partial
+    return any(role_of(chunk.path, chunk.language) is FileRole.SOURCE for chunk in chunks.values())
+
+
+def _lone_letters(query: PreparedQuery) -> list[str]:
+    """Return the words that are one letter of a script without spaces: the lexical index has only pairs of these."""
+    return [word for word in dict.fromkeys(query.terms.words) if len(word) == 1 and is_long_enough(word)]
