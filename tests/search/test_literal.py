@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from codeindexd.search import literal
 from codeindexd.search.literal import literal_chunks, message_chunks
 from search.indexed_root import Indexed
 
@@ -49,6 +50,14 @@ def found(root: Indexed, text: str) -> set[bytes]:
 )
 def test_the_longest_fixed_part_of_a_message_is_found(root: Indexed, text: str, paths: set[bytes]) -> None:
     assert found(root, text) == paths
+
+
+def test_plain_words_that_many_files_have_are_no_quotation(root: Indexed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(literal, "_MOST_CONTENTS", 2)
+    for number, expected in ((1, True), (2, True), (3, False)):
+        root.save(f"{number}.c", f"/* allocate memory for a buffer: {number} */\n")
+        assert bool(found(root, "allocate memory for a buffer")) is expected
+    assert found(root, "allocate memory for a buffer:")  # not in everyday English
 
 
 def test_all_of_a_text_may_be_inside_words_if_it_is_nowhere_else(root: Indexed) -> None:

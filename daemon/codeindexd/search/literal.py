@@ -43,6 +43,7 @@ _MOST_LINES: Final = 3  # from each end of a pasted text
 _EXCEPTION: Final = re.compile(r"^(?:[\w$]+[.:\\/]+)*[A-Z]\w*(?:\s*\[\w+\])?:\s+")
 # Not quotations: two or three plain words that name a subject, and a question without punctuation.
 _SUBJECT: Final = re.compile(r"[^\W\d_]+(?: [^\W\d_]+){1,2}")
+_PLAIN_WORDS: Final = re.compile(r"[A-Za-z]+(?: [A-Za-z]+){2,}")  # the lexical index knows how many files have them
 _PLAIN_QUESTION: Final = re.compile(r"(?:how|what|where|which|why|when|who)(?: [\w-]+){3,}\??", re.IGNORECASE)
 _LOOKS_LIKE_A_MESSAGE: Final = re.compile(r"[\"'`%]|<[^>]+>|:\s|\s\d|[.!]$")
 _QUESTION: Final = re.compile(r"(?:how|what|where|which|why|when|who|find|show)\b|.*\?$", re.IGNORECASE)
@@ -86,7 +87,12 @@ def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[
     for part, is_whole in itertools.islice(_parts(text, files_with), _MOST_PARTS):
         if budget.is_spent():
             break
-        files = _files_that_may_contain(snapshot, part, files_with(part, is_whole=is_whole))
+        within = files_with(part, is_whole=is_whole)
+        if _are_many(within) and _PLAIN_WORDS.fullmatch(part):
+            if _are_many(as_words := files_with(part)):
+                continue  # a phrase of everyday English
+            within = as_words or within
+        files = _files_that_may_contain(snapshot, part, within)
         if not files:
             continue
         found, quoted = _chunks_with(root, snapshot, part, files, budget, is_whole=is_whole)
@@ -95,6 +101,11 @@ def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[
             return elsewhere | found
         elsewhere |= found
     return elsewhere
+
+
+def _are_many(files: Set[int] | None) -> bool:
+    """Return True for more files than are read for one text."""
+    return files is None or len(files) > _MOST_CONTENTS
 
 
 def message_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[int, int]:
@@ -161,7 +172,7 @@ def _files_that_may_contain(snapshot: Snapshot, part: str, within: Set[int] | No
     """
     if within is not None and not within:
         return []
-    if within is not None and len(within) <= _MOST_CONTENTS:
+    if within is not None and not _are_many(within):
         found = list(snapshot.catalog.files_by_id(within).values())
         is_masked = snapshot.text.is_masked if snapshot.text_is_complete else lambda content: True
         masked = {file.entry.hash: is_masked(file.entry.hash) for file in found}
