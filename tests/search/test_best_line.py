@@ -42,6 +42,17 @@ def test_the_first_of_equals_is_best() -> None:
     assert BestLine(stems=["user"]).offset([], []) == 0
 
 
+def test_a_definition_of_these_words_comes_before_one_of_more_and_before_comments() -> None:
+    lines = ["# Adds business days.", "class AddBusinessDaysOptions:", "    pass", "def add_business_days(date):"]
+    symbols = [
+        Symbol("AddBusinessDaysOptions", "AddBusinessDaysOptions", "class", 1),
+        Symbol("add_business_days", "add_business_days", "function", 3),
+    ]
+    assert BestLine(stems=["add", "business", "day"]).offset(lines, symbols) == 3
+    assert BestLine(stems=["add", "business", "day", "option"]).offset(lines, symbols) == 1
+    assert BestLine(stems=["add", "business", "day"]).offset(lines, []) == 0
+
+
 def test_a_stem_is_found_in_an_inflected_word() -> None:
     assert BestLine(stems=["queri"]).offset(["nothing", "one query"], []) == 1
 

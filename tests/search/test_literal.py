@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from codeindexd.search import literal
-from codeindexd.search.literal import literal_chunks, message_chunks
+from codeindexd.search.literal import is_complaint, literal_chunks, message_chunks, short_message_chunks
 from search.indexed_root import Indexed
 
 KEY = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
@@ -50,6 +50,32 @@ def found(root: Indexed, text: str) -> set[bytes]:
 )
 def test_the_longest_fixed_part_of_a_message_is_found(root: Indexed, text: str, paths: set[bytes]) -> None:
     assert found(root, text) == paths
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ("module not registered", {b"m.go"}),
+        ("Module not registered", {b"m.go"}),
+        ("no module", {b"n.py"}),
+        ("module not", set()),  # not all of the message's words
+        ("module lookup", set()),  # only in a comment
+        ("module not registered here now", set()),
+    ],
+)
+def test_a_message_of_a_few_words_stands_in_quotes_before_a_placeholder_or_the_end(
+    root: Indexed, text: str, paths: set[bytes]
+) -> None:
+    root.save(
+        "m.go", 'func f(n string) error {\n\treturn fmt.Errorf("module not registered: %s", n) // module lookup\n}\n'
+    )
+    root.save("n.py", 'def f():\n    raise KeyError("no module")\n')
+    root.save("tests/test_n.py", 'assert str(error) == "no module"\n')
+    root.save("notes.md", '# Errors\n\nIt says "no module".\n')
+    with root.pin_snapshot() as snapshot:
+        assert snapshot is not None
+        ids = sorted(short_message_chunks(root, snapshot, text))
+        assert {chunk.path for chunk in snapshot.catalog.chunks(ids).values()} == paths
 
 
 def test_plain_words_that_many_files_have_are_no_quotation(root: Indexed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,3 +158,11 @@ def test_a_message_with_quoted_values_is_known_by_its_fixed_parts(root: Indexed,
     with root.pin_snapshot() as snapshot:
         assert snapshot is not None
         assert bool(message_chunks(root, snapshot, text)) is is_message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("module not registered", True), ("Unknown host", True), ("file server", False), ("notable modules", False)],
+)
+def test_what_says_that_something_is_wrong_is_a_complaint(text: str, expected: bool) -> None:
+    assert is_complaint(text) is expected

@@ -15,6 +15,7 @@ _MEANINGS: Final = {
     "place": "the query names this place",
     "declared": "defines what the query asks for",
     "literal": "contains the text letter by letter",
+    "quoted": "has the query as a message",
     "whole_name": "has the name that is the question",
     "partial": "defines a name that contains the query",
     "body": "has the words of the whole report",

@@ -9,7 +9,7 @@ from typing import Final
 
 from codeindexd.search.declarations import Declared, chunks_declaring, declaration_in
 from codeindexd.search.file_roles import FileRole, role_of
-from codeindexd.search.literal import is_long_enough, literal_chunks, message_chunks
+from codeindexd.search.literal import is_complaint, is_long_enough, literal_chunks, message_chunks, short_message_chunks
 from codeindexd.search.places import chunks_at, places_in
 from codeindexd.search.prepared_query import PreparedQuery
 from codeindexd.search.ranking import Weights
@@ -97,6 +97,7 @@ def chunks_asked_for(
         declared = [one for one in declared if not one.is_guess]  # the code says what is meant
     asked.add_definitions(declared)
     asked.add_lines(literal)
+    _add_short_messages(asked, text, short_message_chunks(root, snapshot, text))
     return asked
 
 
@@ -118,6 +119,16 @@ def _add_literal(asked: AskedFor, snapshot: Snapshot, chunk_ids: Collection[int]
         if name is not None and any(name.lower() in symbol.name.lower() for symbol in chunk.span.symbols):
             asked.parts[chunk_id]["partial"] = Weights().partial
     return any(role_of(chunk.path, chunk.language) is FileRole.SOURCE for chunk in chunks.values())
+
+
+def _add_short_messages(asked: AskedFor, text: str, lines: Mapping[int, int]) -> None:
+    """Add the chunks with the few words of ``text`` as a message: what is asked for, or what says what they do."""
+    for chunk_id in lines:
+        if is_complaint(text):
+            asked.parts[chunk_id]["literal"] = Weights().literal
+        else:
+            asked.parts[chunk_id]["quoted"] = Weights().quoted
+    asked.add_lines(lines)
 
 
 def _lone_letters(query: PreparedQuery) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from codeindexd.analysis.tokens import stem
+from codeindexd.analysis.tokens import split_identifier, stem
 from codeindexd.search.regexes import LineRegex
 from codeindexd.types import Symbol
 
@@ -54,8 +54,9 @@ class BestLine(Struct, frozen=True):
         """
         defining = {name_place(lines, one).line_offset for one in symbols if one.name.lower() in self.names}
         stems = [one for one in self.stems if one not in STOP_STEMS]
+        named = self._named_lines(lines, symbols, stems)
         words = re.compile(rf"\b(?:{'|'.join(map(re.escape, self.names))})\b") if self.names else None
-        best, most = 0, (0, 0, False, 0, 0)
+        best, most = 0, (0, 0, False, 0, 0, 0, 0)
         for number, line in enumerate(lines):
             lowered = line.lower()
             found = (
@@ -65,12 +66,28 @@ class BestLine(Struct, frozen=True):
                 number in defining,
                 len(set(words.findall(lowered))) if words else 0,
                 sum(_is_in(one, lowered) for one in stems),
+                *named.get(number, (0, 0)),
             )
             if found > most:
                 best, most = number, found
         if not any(most) and symbols:
             return name_place(lines, symbols[0]).line_offset
         return best
+
+    @staticmethod
+    def _named_lines(
+        lines: Sequence[str], symbols: Sequence[Symbol], stems: Collection[str]
+    ) -> dict[int, tuple[int, int]]:
+        """Return the lines that define a name with any of ``stems``: with how many, and minus how many other words."""
+        found: dict[int, tuple[int, int]] = {}
+        for symbol in symbols:
+            if not any(_is_in(one, symbol.name.lower()) for one in stems):
+                continue
+            words = [stem(word) for word in split_identifier(symbol.name)]
+            known = sum(word in stems for word in words)
+            number = name_place(lines, symbol).line_offset
+            found[number] = max((known, known - len(words)), found.get(number, (0, 0)))
+        return found
 
 
 def name_place(lines: Sequence[str], symbol: Symbol) -> NamePlace:

@@ -29,6 +29,7 @@ _BUDGET_S: Final = 0.1
 _MOST_S: Final = 0.3  # where files come from a slow disk
 _MOST_CONTENTS: Final = 100
 _MOST_FILES: Final = 1_000
+_MOST_FILES_OF_SUBJECT: Final = 20
 _MOST_CHUNKS: Final = 200
 _MOST_PARTS: Final = 120
 _MIN_BYTES: Final = 3  # a trigram; one letter of many scripts
@@ -44,6 +45,12 @@ _EXCEPTION: Final = re.compile(r"^(?:[\w$]+[.:\\/]+)*[A-Z]\w*(?:\s*\[\w+\])?:\s+
 # Not quotations: two or three plain words that name a subject, and a question without punctuation.
 _SUBJECT: Final = re.compile(r"[^\W\d_]+(?: [^\W\d_]+){1,2}")
 _PLAIN_WORDS: Final = re.compile(r"[A-Za-z]+(?: [A-Za-z]+){2,}")  # the lexical index knows how many files have them
+_COMPLAINT: Final = re.compile(
+    r"\b(?:already|cannot|closed|denied|duplicate|exceeded|exists|expected|expired|fail(?:ed|s|ure)?|forbidden|ignored"
+    r"|illegal|impossible|incompatible|invalid|malformed|mismatch|missing|must|no|not|out of|refused|required|timed out"
+    r"|too|unable|undefined|unexpected|unknown|unrecognized|unsupported|without|wrong)\b",
+    re.IGNORECASE,
+)
 _PLAIN_QUESTION: Final = re.compile(r"(?:how|what|where|which|why|when|who)(?: [\w-]+){3,}\??", re.IGNORECASE)
 _LOOKS_LIKE_A_MESSAGE: Final = re.compile(r"[\"'`%]|<[^>]+>|:\s|\s\d|[.!]$")
 _QUESTION: Final = re.compile(r"(?:how|what|where|which|why|when|who|find|show)\b|.*\?$", re.IGNORECASE)
@@ -126,13 +133,36 @@ def message_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[
     return {}
 
 
-def _chunks_quoting(root: SearchableRoot, snapshot: Snapshot, parts: Sequence[str], budget: _Budget) -> dict[int, int]:
+def short_message_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[int, int]:
+    """Return the chunks of source that have ``text``, two or three plain words, as a message has them.
+
+    In quotes, before a placeholder or the end; by id, with the first such line. Nothing for words that more than twenty
+    files have, or for other texts. A best effort like :func:`literal_chunks`. Blocking.
+    """
+    if not _SUBJECT.fullmatch(text):
+        return {}
+    ids, is_all = snapshot.lexical.files_with_tokens(tokens_of(text), _MOST_FILES)
+    if not is_all or len(ids) > _MOST_FILES_OF_SUBJECT:
+        return {}
+    found = _chunks_quoting(root, snapshot, [text], _Budget(), ignore_case=True)
+    chunks = snapshot.catalog.chunks(sorted(found))
+    return {one: line for one, line in found.items() if not is_test(chunks[one].path)}
+
+
+def is_complaint(text: str) -> bool:
+    """Return True if a text says what is wrong, as messages do and names of subjects do not."""
+    return _COMPLAINT.search(text) is not None
+
+
+def _chunks_quoting(
+    root: SearchableRoot, snapshot: Snapshot, parts: Sequence[str], budget: _Budget, *, ignore_case: bool = False
+) -> dict[int, int]:
     """Return the chunks with a line that has a quotation mark, then ``parts`` in their order, all as whole words."""
     longest = max(parts, key=len)
     ids, is_all = snapshot.lexical.files_with_tokens(tokens_of(longest), _MOST_FILES)
     files = _files_that_may_contain(snapshot, longest, frozenset(ids) if is_all else None)
     pattern = f".{{0,{_MOST_VALUE_CHARS}}}".join(map(re.escape, parts))
-    matcher = LineMatcher(pattern if len(parts) > 1 else rf"{pattern}{_BEFORE_VALUE}")
+    matcher = LineMatcher(pattern if len(parts) > 1 else rf"{pattern}{_BEFORE_VALUE}", ignore_case=ignore_case)
     found: dict[int, int] = {}
     for file, may_be_masked in files:
         if role_of(file.entry.path, file.language) is FileRole.DOCUMENT:
