@@ -58,6 +58,19 @@ from search.indexed_root import Indexed
         ("refresh_all", "refresh_all", "function"),
         ("refreshAll", "refreshAll", "function"),
         ("Session::refresh", "Session.refresh", "method"),
+        ("from sessions.store import Session", "sessions.store.Session", "class"),
+        ("from ..store import (Session, refresh)", "store.Session", "class"),
+        ("from . import refresh", "refresh", "function"),
+        ("from store import Session as S", "store.Session", "class"),
+        ("import { Session, type Token } from './store'", "Session", "class"),
+        ("const { refresh } = require('./session')", "refresh", "function"),
+        ("use crate::session::{Session, Token};", "crate.session.Session", "struct"),
+        ("import com.example.Session;", "com.example.Session", "class"),
+        ("import static com.example.Session.refresh;", "com.example.Session.refresh", "method"),
+        ("use App\\Models\\Session;", "App.Models.Session", "class"),
+        ("import os", "", ""),
+        ("import sessions into the store", "", ""),
+        ("com.example.Session$Builder", "com.example.Session.Builder", "class"),
         ("class Größe", "Größe", "class"),
         ("func (s *Größe) Ändern()", "Größe.Ändern", "method"),
         ("session->refresh", "session.refresh", "method"),
@@ -109,6 +122,10 @@ async def indexed(tmp_path: Path) -> AsyncIterator[Indexed]:
     )
     root.save("core.c", "static int __schedule(int mode)\n{\n    return mode;\n}\n")
     root.save("limits.h", "#define MAX_AGE 5\n")
+    root.save("store/session.py", "class Session:\n    pass\n")
+    for number in range(6):
+        root.save(f"app_{number}.py", "from store.session import Session\n\nsession = Session()\n")
+    root.save("session.go", "package s\n\ntype Session interface{ Age() int }\n\ntype Session struct{ age int }\n")
     yield root
     root.close()
 
@@ -122,6 +139,11 @@ async def indexed(tmp_path: Path) -> AsyncIterator[Indexed]:
         ("where is the struct session defined", b"core.h", 6),
         ("__schedule", b"core.c", 1),
         ("#define MAX_AGE", b"limits.h", 1),
+        ("from store.session import Session", b"store/session.py", 1),
+        ("import store.session.Session;", b"store/session.py", 1),
+        ("store.session$Session", b"store/session.py", 1),
+        ("type Session struct {", b"session.go", 5),
+        ("type Session interface {", b"session.go", 3),
     ],
 )
 async def test_the_definition_comes_before_its_uses(indexed: Indexed, text: str, path: bytes, line: int) -> None:

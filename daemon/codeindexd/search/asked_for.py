@@ -111,14 +111,17 @@ def _add_places(asked: AskedFor, lines: Mapping[int, int]) -> None:
 def _add_literal(asked: AskedFor, snapshot: Snapshot, chunk_ids: Collection[int], name: str | None) -> bool:
     """Add chunks that contain the query, and return True if one of them is in source.
 
-    More for those that define a longer name than ``name``, the query if it is one word.
+    Less for those that are not, and more for those that define a longer name than ``name``, the query if it is one
+    word.
     """
     chunks = snapshot.catalog.chunks(sorted(chunk_ids))
+    roles = {chunk_id: role_of(chunk.path, chunk.language) for chunk_id, chunk in chunks.items()}
     for chunk_id, chunk in chunks.items():
-        asked.parts[chunk_id]["literal"] = Weights().literal
+        is_source = roles[chunk_id] is FileRole.SOURCE
+        asked.parts[chunk_id]["literal"] = Weights().literal if is_source else Weights().literal_elsewhere
         if name is not None and any(name.lower() in symbol.name.lower() for symbol in chunk.span.symbols):
             asked.parts[chunk_id]["partial"] = Weights().partial
-    return any(role_of(chunk.path, chunk.language) is FileRole.SOURCE for chunk in chunks.values())
+    return FileRole.SOURCE in roles.values()
 
 
 def _add_short_messages(asked: AskedFor, text: str, lines: Mapping[int, int]) -> None:

@@ -1,7 +1,7 @@
 """Reads queries that ask for a definition by its name: ``class Session``, ``pub fn spawn(``, ``Session class``.
 
-The head of a definition is what a developer remembers of it, or copies from elsewhere. It is found by its kind and its
-name, whatever else the code says about the words.
+The head of a definition, or the import of one, is what a developer remembers of it, or copies from elsewhere. It is
+found by its kind and its name, whatever else the code says about the words.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ _KINDS: Final = {
     **dict.fromkeys(("defmacro", "defmacrop", "defp", "macro", "macro_rules!"), _FUNCTIONS),
     **dict.fromkeys(("#define", "const", "constant", "let", "local", "val", "var", "variable"), _VALUES),
 }
+_KINDS_AFTER_NAME: Final = frozenset({"interface", "struct"})  # ``type Session struct {``
 _NOUNS: Final = frozenset({
     "actor", "const", "enum", "proc", "trait", "val", "var",
     "class", "constant", "data", "definition", "extension", "fun", "function", "implementation", "interface", "let",
@@ -75,12 +76,22 @@ _WHERE: Final = re.compile(
     r"(?P<end> (?:defined|declared|implemented))?\??",
     re.IGNORECASE,
 )
+_LIST: Final = r"\{\s*(?P<name>\w+)[^{}]*\}"
+_IMPORTS: Final = (
+    re.compile(rf"from\s+\.*(?P<module>{_NAME})?\s+import\s+\(?\s*(?P<name>\w+)\b[\w\s,]*\)?"),
+    re.compile(rf"import\s+(?:type\s+)?(?:{_LIST})\s+from\s+(?P<quote>['\"]).+(?P=quote);?"),
+    re.compile(rf"(?:const|let|var)\s+{_LIST}\s*=\s*(?:await\s+)?(?:require|import)\((?P<quote>['\"]).+(?P=quote)\);?"),
+    re.compile(rf"(?:pub\s+)?(?:use|import)\s+(?P<module>{_NAME})(?:\.|::|\\){_LIST};?"),
+    re.compile(rf"(?:pub\s+)?(?:alias|import|use|using)\s+(?:static\s+)?(?P<name>{_NAME})(?:\s+as\s+\w+)?;?"),
+)
+"""Imports of a definition, or of several, of which the first counts."""
+
 _WORD: Final = re.compile("[a-z]+")
 _TOPIC: Final = re.compile("[a-z]+|[A-Z]+")  # ``JSON object`` need not be a class
 _COMPOUND: Final = re.compile(rf"_+[A-Za-z]\w*|[A-Za-z]\w*_\w*|[A-Za-z]\w*[a-z][A-Z]\w*|(?=.*(?:[.:\\#]|->)){_NAME}")
 _ARGUMENTS: Final = r"\((?:[^()]|\([^()]*\))*\)?[;:]?"
 _USE: Final = re.compile(rf"(?P<name>{_NAME})(?:{_ARGUMENTS}|\s?\{{\}}?)|@(?P<decorator>{_NAME})(?:{_ARGUMENTS})?")
-_SEPARATOR: Final = re.compile(r"::|->|[:\\#]")
+_SEPARATOR: Final = re.compile(r"::|->|[:\\#]|(?<=\w)\$(?=[A-Z])")
 
 
 class Declaration(Struct, frozen=True):
@@ -114,9 +125,12 @@ def declaration_in(text: str) -> Declaration | None:
     text = text.strip()
     if len(text) > _MOST_CHARS or "\n" in text:
         return None
-    may_be_topic, has_more = _WORD, False
+    may_be_topic, has_more, after_name = _WORD, False, ""
+    if imported := _imported(text):
+        return Declaration(imported, frozenset(), is_certain=True)
     if found := _HEAD.fullmatch(text):
         keyword, name, has_more = found["keyword"], found["name"], bool(found["more"])
+        after_name = (found["more"] or "").rstrip(" {")
         if receiver := re.findall(r"[^\W\d]\w*", re.sub(r"\[.*\]", "", found["receiver"] or "")):
             name = f"{receiver[-1]}.{name}"
     elif found := _NAME_FIRST.fullmatch(text):
@@ -130,7 +144,18 @@ def declaration_in(text: str) -> Declaration | None:
     else:
         return None
     is_certain = keyword not in _NOUNS or not may_be_topic.fullmatch(name)
-    return Declaration(_SEPARATOR.sub(".", name), _KINDS.get(keyword, frozenset()), is_certain, has_more)
+    kinds = frozenset({after_name}) if after_name in _KINDS_AFTER_NAME else _KINDS.get(keyword, frozenset())
+    return Declaration(_SEPARATOR.sub(".", name), kinds, is_certain, has_more)
+
+
+def _imported(text: str) -> str | None:
+    """Return the name of the definition that a line of code imports, with its module; None if it imports none."""
+    for pattern in _IMPORTS:
+        if found := pattern.fullmatch(text):
+            names = [found.groupdict().get("module"), found["name"]]
+            name = _SEPARATOR.sub(".", ".".join(filter(None, names)))
+            return name if "." in name or pattern is not _IMPORTS[-1] else None
+    return None
 
 
 def chunks_declaring(catalog: CatalogSnapshot, declaration: Declaration, allowed: Ids | None) -> Iterator[Declared]:

@@ -44,6 +44,7 @@ class Weights(Struct, frozen=True):
     place: float = 40.0  # a place that the query names; those named first have a little more
     declared: float = 20.0  # a definition whose name or head is the query, such as ``class Session``
     literal: float = 10.0  # the chunk contains the query, or the longest fixed part of a message
+    literal_elsewhere: float = 8.0  # the same outside of source
     quoted: float = 1.5  # the query is two or three plain words, which the chunk has as a message
     whole_name: float = 5.0  # the query is one compound name, which the chunk has
     partial: float = 5.0  # in addition: the query is part of a name that the chunk defines
