@@ -123,6 +123,8 @@ async def indexed(tmp_path: Path) -> AsyncIterator[Indexed]:
     root.save("core.c", "static int __schedule(int mode)\n{\n    return mode;\n}\n")
     root.save("limits.h", "#define MAX_AGE 5\n")
     root.save("store/session.py", "class Session:\n    pass\n")
+    root.save("net/src/session/wire.rs", "pub struct Wire;\n")
+    root.save("other/wire.rs", "pub struct Wire;\n")
     for number in range(6):
         root.save(f"app_{number}.py", "from store.session import Session\n\nsession = Session()\n")
     root.save("session.go", "package s\n\ntype Session interface{ Age() int }\n\ntype Session struct{ age int }\n")
@@ -142,6 +144,7 @@ async def indexed(tmp_path: Path) -> AsyncIterator[Indexed]:
         ("from store.session import Session", b"store/session.py", 1),
         ("import store.session.Session;", b"store/session.py", 1),
         ("store.session$Session", b"store/session.py", 1),
+        ("use net::session::Wire;", b"net/src/session/wire.rs", 1),
         ("type Session struct {", b"session.go", 5),
         ("type Session interface {", b"session.go", 3),
     ],

@@ -36,6 +36,7 @@ _EXTENSIONS: Final = frozenset(
     | {"md", "mod", "php", "py", "rb", "rs", "rst", "scala", "sh", "sql", "swift", "toml", "ts", "tsx", "txt", "xml"}
     | {"yaml", "yml", "zig"}
 )
+_SOURCE_DIRECTORIES: Final = frozenset({"lib", "source", "sources", "src"})
 _DETAILS: Final = frozenset({"constant", "enum_member", "field", "key", "property", "variable"})
 _KINDS: Final = {
     **dict.fromkeys(("class", "enum", "interface", "object", "record", "struct", "trait", "type", "union"), _TYPES),
@@ -186,11 +187,14 @@ def _definitions(
     if len(parts) == 1 or len(files) > _MOST_FILES_BY_PATH:
         return [], False
     paths = {file_id: file.entry.path for file_id, file in catalog.files_by_id(files).items()}
+    in_modules: list[StoredDefinition] = []
     for number in range(1, len(parts)):
         within = {file_id for file_id, path in paths.items() if _is_in_module(path, parts[:number])}
         name = ".".join(parts[number:])
-        if found := find(name, within):
-            return [one for one in found if one.definition.qualified == name] or found, False
+        found = find(name, within)
+        in_modules += [one for one in found if one.definition.qualified == name] or found
+    if in_modules:
+        return in_modules, False
     found = find(parts[-1], files) if parts[-1] not in _EXTENSIONS and not parts[-2][:1].isupper() else []
     return (found if len(found) <= _MOST_OF_VARIABLE else []), True
 
@@ -235,7 +239,12 @@ def _is_in_source(one: StoredDefinition) -> bool:
 
 
 def _is_in_module(path: bytes, module: Sequence[str]) -> bool:
-    """Return True if parts of a path, the last one without its extension, are those of ``module``, ignoring case."""
+    """Return True if parts of a path, the last one without its extension, are those of ``module``, ignoring case.
+
+    Directories for source as such, which are not part of a module's name, are left out.
+    """
     *directories, name = path.decode("utf-8", "replace").lower().split("/")
-    parts, wanted = [*directories, name.partition(".")[0]], [part.lower() for part in module]
+    wanted = [part.lower() for part in module]
+    left_out = _SOURCE_DIRECTORIES.difference(wanted)
+    parts = [part for part in (*directories, name.partition(".")[0]) if part not in left_out]
     return any(parts[at : at + len(wanted)] == wanted for at in range(len(parts) - len(wanted) + 1))
