@@ -61,6 +61,8 @@ def test_a_question_asks_for_a_role_by_its_name() -> None:
     assert asked_for("testing routers") == {FileRole.TEST}
     assert asked_for("benchmarks") == {FileRole.ASIDE}
     assert asked_for("attest the latest") == frozenset()
+    assert asked_for("how are tests collected") == frozenset()
+    assert asked_for("how do I run the tests") == {FileRole.DOCUMENT, FileRole.TEST}
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ _HOW_TO: Final = re.compile(
     | i\ (?:want|need|would\ like)\ to\b )""",
     re.IGNORECASE | re.VERBOSE,
 )
+_HOW_IT_WORKS: Final = re.compile(r"\s*how (?:are|do|does|is) (?!i\b|we\b|you\b)", re.IGNORECASE)
 _ASKS_FOR: Final = {
     FileRole.TEST: "test tests spec specs fixture fixtures mock mocks",
     FileRole.ASIDE: "example examples sample samples demo benchmark benchmarks vendor vendored generated legacy",
@@ -102,9 +103,11 @@ def is_test(path: bytes) -> bool:
 def roles_asked_for(text: str, stems: Collection[str]) -> frozenset[FileRole]:
     """Return the roles that a question asks for: documents by its form ("how do I"), the others by its words.
 
-    ``stems`` are those of the words in ``text``.
+    ``stems`` are those of the words in ``text``. How tests are collected is answered by source, not by tests.
     """
     roles = {role for role, asking in _ASKING_STEMS.items() if not asking.isdisjoint(stems)}
+    if _HOW_IT_WORKS.match(text):
+        roles.discard(FileRole.TEST)
     return frozenset(roles | {FileRole.DOCUMENT} if _HOW_TO.match(text) else roles)
 
 
