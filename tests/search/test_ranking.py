@@ -97,6 +97,14 @@ def test_further_chunks_of_a_file_rank_below_other_files() -> None:
     assert [r.candidate.chunk_id for r in rank([*same, other])][:2] == [1, 9]
 
 
+def test_a_further_section_of_a_document_keeps_most_of_its_score() -> None:
+    for path, role, order in (("a.py", FileRole.SOURCE, [1, 9, 2]), ("a.md", FileRole.DOCUMENT, [1, 2, 9])):
+        same = [Candidate(n, 1, path.encode(), lexical=1.0, dense=1 - n / 100, role=role) for n in (1, 2)]
+        other = Candidate(9, 2, b"b.md", lexical=0.9, dense=0.8, role=FileRole.DOCUMENT)
+        found = rank([*same, other], {1: FileEvidence(name=1.0)}, wanted_roles={FileRole.DOCUMENT})
+        assert [one.candidate.chunk_id for one in found] == order
+
+
 def test_documents_that_are_asked_for_come_before_code_that_is_as_close() -> None:
     source = Candidate(1, 1, b"src/parser.py", lexical=1.0, dense=0.8)
     document = Candidate(2, 2, b"docs/parser.md", lexical=1.0, dense=0.7, role=FileRole.DOCUMENT)

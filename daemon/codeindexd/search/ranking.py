@@ -41,6 +41,7 @@ class Weights(Struct, frozen=True):
     further: float = 0.6  # factor for the score of every further chunk of a file
     further_file: float = 0.3  # factor for the signals of the whole file, in every further chunk
     further_central: float = 0.75  # the same for `central`, which says nothing about a chunk
+    further_section: float = 0.8  # instead of these three in documents, whose sections are about different things
     place: float = 40.0  # a place that the query names; those named first have a little more
     declared: float = 20.0  # a definition whose name or head is the query, such as ``class Session``
     literal: float = 10.0  # the chunk contains the query, or the longest fixed part of a message
@@ -205,8 +206,11 @@ def rank(
         }
         neighbours = scored[1 : 1 + weights.max_neighbours]
         whole["company"] = weights.neighbour * sum(max(0.0, one.score) for one in neighbours)
-        factors = dict.fromkeys(whole, weights.further_file) | {"central": weights.further_central}
-        ranked += _spread(scored, whole, weights.further, factors)
+        if scored[0].candidate.role is FileRole.DOCUMENT:
+            ranked += _spread(scored, whole, weights.further_section, dict.fromkeys(whole, weights.further_section))
+        else:
+            factors = dict.fromkeys(whole, weights.further_file) | {"central": weights.further_central}
+            ranked += _spread(scored, whole, weights.further, factors)
     return sorted(ranked, key=_order)
 
 
