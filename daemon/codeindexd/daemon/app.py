@@ -109,6 +109,34 @@ class Daemon:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Daemon]:
         """Start all parts, so that the daemon answers requests in the block; then stop them and close all stores."""
+        vectors_verified = await self._open_stores()
+        self._pool = self._make_pool()
+        self.roots = RootSupervisor(
+            Registry(self.paths.roots_file), self.paths.roots, self._histories, self._create_root
+        )
+        upkeep = self._make_upkeep(vectors_verified=vectors_verified)
+        server = self._make_server(self._make_handlers())
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._tasks = tasks
+                self._disk_usage = DiskUsage(self.paths.cache, tasks)
+                tasks.start_soon(self._stop_on_signals)
+                await tasks.start(self._pool.serve)
+                await tasks.start(self.roots.serve)
+                async with anyio.create_task_group() as serving:
+                    await serving.start(server.serve)
+                    self._report_ready()
+                    for housekeeping in (self._report_to_manager, upkeep.serve, self._stop_without_installation):
+                        tasks.start_soon(housekeeping)
+                    yield self
+                    serving.cancel_scope.cancel()
+                tasks.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._close_stores(vectors_verified=upkeep.vectors_verified)
+
+    async def _open_stores(self) -> bool:
+        """Open the models, and the stores that all roots share; return True if the vector store was closed cleanly."""
         config, paths = self.config, self.paths
         in_use = {place.name for place in paths.roots.glob("*/dense/*")}
         self._embedders = await anyio.to_thread.run_sync(
@@ -116,41 +144,65 @@ class Daemon:
         )
         vectors_verified = paths.vectors.name in take_clean_marker(paths.cache)
         self._vectors = await anyio.to_thread.run_sync(VectorStore.open_or_repair, paths.vectors)
-        count = worker_count(config.workers.count, available_cpus(), config.memory.budget_mb << 20)
-        self._pool = WorkerPool(self._worker_settings(), count=count, pipeline=PIPELINE)
         bundled = self._embedders.bundled
-        self._histories = HistoryStores(
-            paths.histories,
-            fingerprint=history_fingerprint(
-                bundled.identity if bundled else "", mask_secrets=config.privacy.mask_secrets
-            ),
-            dimensions=bundled.dimensions if bundled else 1,
-        )
-        self.roots = RootSupervisor(Registry(paths.roots_file), paths.roots, self._histories, self._create_root)
-        upkeep = Upkeep(
+        fingerprint = history_fingerprint(bundled.identity if bundled else "", mask_secrets=config.privacy.mask_secrets)
+        dimensions = bundled.dimensions if bundled else 1
+        self._histories = HistoryStores(paths.histories, fingerprint=fingerprint, dimensions=dimensions)
+        return vectors_verified
+
+    async def _close_stores(self, *, vectors_verified: bool) -> None:
+        await self._embedders.aclose()
+        await anyio.to_thread.run_sync(self._histories.close)
+        await anyio.to_thread.run_sync(self._vectors.close)
+        if vectors_verified:
+            write_clean_marker(self.paths.cache, [self.paths.vectors.name])
+
+    def _report_ready(self) -> None:
+        """Tell the log and the service manager that clients can connect, and let workers start if there is work."""
+        roots = self.roots.running_roots()
+        log.info("ready", version=__version__, socket=str(self.address.socket), roots=len(roots))
+        activation.notify_ready(self._status_line.current())
+        if roots:
+            self._pool.warm_up()
+
+    # parts
+
+    def _make_pool(self) -> WorkerPool:
+        config = self.config
+        count = worker_count(config.workers.count, available_cpus(), config.memory.budget_mb << 20)
+        return WorkerPool(self._worker_settings(), count=count, pipeline=PIPELINE)
+
+    def _make_upkeep(self, *, vectors_verified: bool) -> Upkeep:
+        configured = self._embedders.configured
+        return Upkeep(
             self.roots,
             self._vectors,
-            identity=self._embedders.configured.identity,
-            stores_vectors=not is_as_fast_as_a_lookup(self._embedders.configured),
-            budget_gb=config.disk.budget_gb,
+            identity=configured.identity,
+            stores_vectors=not is_as_fast_as_a_lookup(configured),
+            budget_gb=self.config.disk.budget_gb,
             vectors_verified=vectors_verified,
         )
-        commits = CommitSearcher(bundled.embed if bundled else None)
+
+    def _make_handlers(self) -> Handlers:
+        bundled = self._embedders.bundled
+        embed = bundled.embed if bundled else None
+        mask_secrets = self.config.privacy.mask_secrets
+        commits = CommitSearcher(embed)
         searcher = Searcher(
             self._embedders.by_identity,
-            mask_secrets=config.privacy.mask_secrets,
-            embed_names=bundled.embed if bundled else None,
+            mask_secrets=mask_secrets,
+            embed_names=embed,
             past_files=partial(past_files, commits),
         )
-        graph = GraphSearcher(mask_secrets=config.privacy.mask_secrets)
-        handlers = Handlers(
+        graph = GraphSearcher(mask_secrets=mask_secrets)
+        return Handlers(
             self.roots,
             searcher,
             self.subscriptions,
             commits=commits,
             graph=graph,
             history_questions=HistoryQuestions(self.roots, graph, self._pool),
-            default_limit=config.search.default_limit,
+            default_limit=self.config.search.default_limit,
             describe=self._describe,
             describe_files=self._describe_files,
             embedder=self._describe_embedder,
@@ -158,48 +210,17 @@ class Daemon:
             at_normal_priority=self._pool.at_normal_priority,
             stop=self.stopping.set,
         )
-        server = Server(
+
+    def _make_server(self, handlers: Handlers) -> Server:
+        return Server(
             handlers.table(),
-            socket_path=paths.socket,
-            spare_path=paths.spare_socket,
+            socket_path=self.paths.socket,
+            spare_path=self.paths.spare_socket,
             inherited=activation.inherited_socket(),
             limits=Limits(connections=connection_limit()),
             on_close=self.subscriptions.unsubscribe,
             on_listen=self.address.record_socket,
         )
-        try:
-            async with anyio.create_task_group() as tasks:
-                self._tasks = tasks
-                self._disk_usage = DiskUsage(paths.cache, tasks)
-                tasks.start_soon(self._stop_on_signals)
-                await tasks.start(self._pool.serve)
-                await tasks.start(self.roots.serve)
-                async with anyio.create_task_group() as serving:
-                    await serving.start(server.serve)
-                    log.info(
-                        "ready",
-                        version=__version__,
-                        socket=str(self.address.socket),
-                        roots=len(self.roots.running_roots()),
-                    )
-                    activation.notify_ready(self._status_line.current())
-                    if self.roots.running_roots():
-                        self._pool.warm_up()
-                    tasks.start_soon(self._report_to_manager)
-                    tasks.start_soon(upkeep.serve)
-                    tasks.start_soon(self._stop_without_installation)
-                    yield self
-                    serving.cancel_scope.cancel()
-                tasks.cancel_scope.cancel()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._embedders.aclose()
-                await anyio.to_thread.run_sync(self._histories.close)
-                await anyio.to_thread.run_sync(self._vectors.close)
-                if upkeep.vectors_verified:
-                    write_clean_marker(paths.cache, [paths.vectors.name])
-
-    # parts
 
     def _worker_settings(self) -> WorkerSettings:
         config = self.config
