@@ -125,6 +125,7 @@ async def indexed(tmp_path: Path) -> AsyncIterator[Indexed]:
     root.save("store/session.py", "class Session:\n    pass\n")
     root.save("net/src/session/wire.rs", "pub struct Wire;\n")
     root.save("other/wire.rs", "pub struct Wire;\n")
+    root.save("cable.ts", "export class Cable {\n}\n")
     for number in range(6):
         root.save(f"app_{number}.py", "from store.session import Session\n\nsession = Session()\n")
     root.save("session.go", "package s\n\ntype Session interface{ Age() int }\n\ntype Session struct{ age int }\n")
@@ -145,6 +146,9 @@ async def indexed(tmp_path: Path) -> AsyncIterator[Indexed]:
         ("import store.session.Session;", b"store/session.py", 1),
         ("store.session$Session", b"store/session.py", 1),
         ("use net::session::Wire;", b"net/src/session/wire.rs", 1),
+        ('import { Cable } from "./cable"', b"cable.ts", 1),
+        ("maxAge", b"limits.h", 1),
+        ("MaxAge", b"limits.h", 1),
         ("type Session struct {", b"session.go", 5),
         ("type Session interface {", b"session.go", 3),
     ],

@@ -36,10 +36,15 @@ class AskedFor:
         """Add the lines of chunks, by chunk id."""
         self.lines = {**lines, **self.lines}
 
-    def add_definitions(self, declared: Iterable[Declared]) -> None:
-        """Add the chunks of definitions that the query asks for, and their lines."""
+    def add_definitions(self, declared: Iterable[Declared], *, may_be_literal: bool = False) -> None:
+        """Add the chunks of definitions that the query asks for, and their lines.
+
+        With ``may_be_literal``, the code has the query letter by letter: then guesses are worth no more than that.
+        """
         for one in declared:
             weight = Weights().declared if one.is_certain else Weights().exact
+            if one.is_guess and may_be_literal:
+                weight = min(weight, Weights().literal)
             parts = self.parts[one.chunk.chunk_id]
             parts["declared"] = max(weight, parts.get("declared", 0.0))
             self.lines.setdefault(one.chunk.chunk_id, one.line)
@@ -93,9 +98,7 @@ def chunks_asked_for(
         for chunk_id in literal:
             asked.parts[chunk_id]["declared"] = Weights().declared
         asked.add_lines(literal)
-    if is_in_source:
-        declared = [one for one in declared if not one.is_guess]  # the code says what is meant
-    asked.add_definitions(declared)
+    asked.add_definitions(declared, may_be_literal=is_in_source)
     asked.add_lines(literal)
     _add_short_messages(asked, text, short_message_chunks(root, snapshot, text))
     return asked

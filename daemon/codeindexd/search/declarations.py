@@ -12,8 +12,10 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from codeindexd.analysis.chunking.samples import DOCUMENTS
+from codeindexd.analysis.tokens import split_identifier
 from codeindexd.search.file_roles import is_test
 from codeindexd.search.names import LABELS
 from codeindexd.storage.catalog import CatalogSnapshot
@@ -165,13 +167,29 @@ def chunks_declaring(catalog: CatalogSnapshot, declaration: Declaration, allowed
     The first parts of a name may be those of a module (``socket.create_connection``), that is of the path of the file,
     or a variable (``app.use``) if the last part is defined in few places. Nothing for a name that very many files
     define. Names in another case count only if there are no others, and are not certain; nor are keys and headings.
+    A name of several words may be written in another convention if it is not defined as it is: ``maxAge``, ``MAX_AGE``.
     """
-    last = declaration.name.rpartition(".")[2]
+    qualifier, dot, last = declaration.name.rpartition(".")
+    names = [last]
     found, is_guess = _definitions(catalog, declaration, allowed)
+    if not found:
+        names = list(_other_conventions(last))
+        for name in names:
+            found, is_guess = _definitions(catalog, replace(declaration, name=qualifier + dot + name), allowed)
+            if found:
+                names = [one.definition.name for one in found]
+                break
     for one in found:
-        is_certain = declaration.is_certain and one.definition.name == last
+        is_certain = declaration.is_certain and one.definition.name in names
         if is_certain or one.definition.kind not in LABELS:
             yield Declared(one.chunk, one.definition.line, is_certain, is_guess)
+
+
+def _other_conventions(name: str) -> Iterator[str]:
+    """Yield a name of several words as other languages write it; nothing for a name of one word. Case is ignored."""
+    words = split_identifier(name)
+    if len(words) > 1:
+        yield from {"".join(words), "_".join(words), "-".join(words)} - {name.lower()}
 
 
 def _definitions(

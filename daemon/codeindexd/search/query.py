@@ -3,8 +3,8 @@
 ``lang:python path:src/** -path:tests/** kind:function symbol:Name "an exact phrase" /regex/``: everything else is the
 text that is searched for. A ``-`` before a filter, a phrase or a regex excludes what it matches. A filter's value may
 be quoted (``path:"my dir/**"``); inside quotes, a backslash escapes a quote. Text that only resembles this syntax stays
-text: ``std::vector``, ``a/b/c``, ``don't``, ``kind: x``. Pasted text (an error message, three lines or more, or more
-than 20 words) has no syntax at all: its quotes and slashes are punctuation.
+text: ``std::vector``, ``a/b/c``, ``don't``, ``kind: x``. Pasted text (an error message, an import of JavaScript, three
+lines or more, or more than 20 words) has no syntax at all: its quotes and slashes are punctuation.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ _LEAST_WORDS_OF_MESSAGE: Final = 2
 _MESSAGE: Final = re.compile(
     r"\s*[\w$.:\\]{0,200}?(?:error|exception|warning|fatal|panic)(?:\[\w{1,20}\])?:\s", re.IGNORECASE
 )
+
+_IMPORT: Final = re.compile(r'\s*(?:import|export)\s[^"]{1,200}\sfrom\s+"[^"\s]+";?\s*')
 
 LANGUAGE_ALIASES: Final = {
     "c#": "csharp", "cs": "csharp", "c++": "cpp", "cc": "cpp", "cxx": "cpp", "golang": "go", "js": "javascript",
@@ -231,9 +233,9 @@ def _cut(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _is_pasted(text: str) -> bool:
-    """Return True for text that nobody types: a report, a stack trace, a paragraph, an error message."""
+    """Return True for text that nobody types: a report, a stack trace, an error message, an import of JavaScript."""
     lines = len(text.strip().splitlines())
-    if _MESSAGE.match(text):
+    if _MESSAGE.match(text) or _IMPORT.fullmatch(text):
         return True
     return lines > _MOST_LINES_WITH_SYNTAX or len(text.split()) > _MOST_WORDS_WITH_SYNTAX
 
