@@ -170,26 +170,21 @@ def chunks_declaring(catalog: CatalogSnapshot, declaration: Declaration, allowed
     A name of several words may be written in another convention if it is not defined as it is: ``maxAge``, ``MAX_AGE``.
     """
     qualifier, dot, last = declaration.name.rpartition(".")
-    names = [last]
-    found, is_guess = _definitions(catalog, declaration, allowed)
-    if not found:
-        names = list(_other_conventions(last))
-        for name in names:
-            found, is_guess = _definitions(catalog, replace(declaration, name=qualifier + dot + name), allowed)
-            if found:
-                names = [one.definition.name for one in found]
-                break
+    for name in (last, *_other_conventions(last)):
+        found, is_guess = _definitions(catalog, replace(declaration, name=qualifier + dot + name), allowed)
+        if found:
+            break
     for one in found:
-        is_certain = declaration.is_certain and one.definition.name in names
+        is_certain = declaration.is_certain and (name != last or one.definition.name == last)
         if is_certain or one.definition.kind not in LABELS:
             yield Declared(one.chunk, one.definition.line, is_certain, is_guess)
 
 
-def _other_conventions(name: str) -> Iterator[str]:
-    """Yield a name of several words as other languages write it; nothing for a name of one word. Case is ignored."""
+def _other_conventions(name: str) -> list[str]:
+    """Return a name of several words as other languages write it; [] for a name of one word. Case is ignored."""
     words = split_identifier(name)
-    if len(words) > 1:
-        yield from {"".join(words), "_".join(words), "-".join(words)} - {name.lower()}
+    spellings = [mark.join(words) for mark in ("_", "", "-")] if len(words) > 1 else []
+    return [one for one in spellings if one != name.lower()]
 
 
 def _definitions(
