@@ -98,6 +98,21 @@ def test_the_history_of_a_file_and_of_a_definition(daemon: RealDaemon, indexed: 
     assert shown[1].endswith("Refresh thrice (#12)")
 
 
+def test_a_commit_made_just_before_a_question(daemon: RealDaemon, indexed: TestRepository) -> None:
+    indexed.commit({"new.py": "def fresh():\n    return 1\n", "other.py": "x = 1\n"}, "Add something new")
+    _, found = run(daemon, indexed.top, "history", "new.py")
+    assert [one["subject"] for one in found["commits"]] == ["Add something new"]
+    indexed.commit({"new.py": "def fresh():\n    return 2\n", "other.py": "x = 2\n"}, "Change both")
+    _, found = run(daemon, indexed.top, "together", "new.py")
+    assert [one["path"] for one in found["files"]] == ["other.py"]
+    indexed.commit({"new.py": "def fresh():\n    return 3\n"}, "Fresher")
+    _, found = run(daemon, indexed.top, "log", "-n", "1")
+    assert found["commits"][0]["subject"] == "Fresher"
+    indexed.commit({"new.py": "def fresh():\n    return 4\n"}, "Freshest")
+    _, found = run(daemon, indexed.top, "search", "--sync", "--last-commit", "fresh", "-n", "1")
+    assert found["hits"][0]["last_commit"]["subject"] == "Freshest"
+
+
 def test_a_definition_that_was_removed(daemon: RealDaemon, indexed: TestRepository) -> None:
     indexed.commit({"src/session.py": "class Session:\n    def refresh(self):\n        return 3\n"}, "Never close")
     daemon.call("sync", path=str(indexed.top))

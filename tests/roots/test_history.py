@@ -12,9 +12,11 @@ import anyio
 import pytest
 
 from codeindexd.errors import NoHistoryError
+from codeindexd.indexing import history
 from codeindexd.indexing.history_status import HistoryPhase
 from codeindexd.roots import Root
 from codeindexd.roots.verify import verify
+from codeindexd.waiting import Gate
 from roots.real_root import Harness, harness
 from support.repositories import GitRepositoryForTests
 from support.waiting import eventually
@@ -90,6 +92,33 @@ async def test_a_commit_is_noticed_without_sync(tmp_path: Path) -> None:
         await complete(root)
         new = repo.commit("more")
         await eventually(lambda: new in ids_of(root), seconds=30)
+
+
+async def test_a_question_waits_for_a_commit_made_before_it(tmp_path: Path) -> None:
+    async with repository(tmp_path) as (repo, place), place.running() as root:
+        await complete(root)
+        assert await root.history.catch_up() == ""
+        new = repo.commit("more", {"b.py": "x = 1\n"})
+        assert await root.history.catch_up() == ""
+        assert new in ids_of(root)
+
+
+async def test_a_question_says_that_it_did_not_wait_for_a_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with repository(tmp_path) as (repo, place), place.running() as root:
+        await complete(root)
+        root.history.pause()
+        repo.commit("more", {"b.py": "x = 1\n"})
+        assert "codeindex resume" in await root.history.catch_up()
+        monkeypatch.setattr(history, "_CATCH_UP_S", 0.0)
+        with monkeypatch.context() as patched:
+            patched.setattr(Gate, "is_open", property(lambda _: True))
+            assert await root.history.catch_up() == "the newest commits may be missing: they are being indexed"
+        root.history.resume()
+        await root.sync(60)
+        assert await root.history.catch_up() == ""
+        assert ids_of(root) == repo.log()
 
 
 async def test_nothing_is_read_twice_after_a_restart(tmp_path: Path) -> None:

@@ -29,6 +29,23 @@ _DEFAULT_LIMIT = 10
 _SYNC_S = 30.0  # that a question waits for a history to be complete
 
 
+async def caught_up(roots: Sequence[Root]) -> list[str]:
+    """Wait briefly until the commits made before the call are indexed, and return notes on those that are not."""
+    return [note for note in await run_all([root.history.catch_up for root in roots]) if note]
+
+
+def with_notes(result: Result, notes: Sequence[str]) -> Result:
+    """Add notes to a result, each once, and return it."""
+    if notes:
+        result["notes"] = list(dict.fromkeys([*result.get("notes", []), *notes]))
+    return result
+
+
+def _root_entry(root: Root) -> str:
+    shown: str = path_to_json(root.spec.raw, key="root")["root"]
+    return shown
+
+
 class HistoryHandlers:
     """The handlers of the methods ``history.*``. ``sync_all(roots)`` waits until earlier changes are indexed."""
 
@@ -53,6 +70,7 @@ class HistoryHandlers:
         query = parse_commit_query(params["query"], now=datetime.now().astimezone())
         roots = await self._roots.roots_indexing(paths_of(params["roots"]))
         is_incomplete = params["sync"] and not await self._sync(roots)
+        behind = [] if params["sync"] else await caught_up(roots)
         limit = params["limit"] or _DEFAULT_LIMIT
         try:
             result = await anyio.to_thread.run_sync(self._log, roots, params["query"], query, limit, began)
@@ -61,8 +79,8 @@ class HistoryHandlers:
                 raise TimedOutError(f"{error.message}, after {_SYNC_S:g} s", hint=error.hint) from error
             raise
         if is_incomplete:
-            result["notes"] = [*result.get("notes", []), f"the history was not complete after {_SYNC_S:g} s"]
-        return result
+            behind.append(f"the history was not complete after {_SYNC_S:g} s")
+        return with_notes(result, behind)
 
     async def _sync(self, roots: Sequence[Root]) -> bool:
         """Wait until earlier changes and all commits are indexed; return False if that takes too long."""
@@ -112,13 +130,15 @@ class HistoryHandlers:
 
     async def add_last_commits(self, roots: Sequence[Root], result: Result) -> None:
         """Add ``last_commit`` to the hits of a search, and notes on histories that cannot tell."""
+        shown = {hit["root"] for hit in result["hits"]}
+        with_notes(result, await caught_up([root for root in roots if _root_entry(root) in shown]))
         await anyio.to_thread.run_sync(self._add_last_commits, roots, result)
 
     @staticmethod
     def _add_last_commits(roots: Sequence[Root], result: Result) -> None:
         notes: list[str] = []
         for root in roots:
-            shown = path_to_json(root.spec.raw, key="root")["root"]
+            shown = _root_entry(root)
             hits = [hit for hit in result["hits"] if hit["root"] == shown]
             if not hits:
                 continue
@@ -132,5 +152,4 @@ class HistoryHandlers:
             for hit, last in zip(hits, found, strict=True):
                 hit["last_commit"] = history_responses.last_commit_entry(last) if last else None
             notes += history_responses.notes_on([root])
-        if notes:
-            result["notes"] = [*result.get("notes", []), *dict.fromkeys(notes)]
+        with_notes(result, notes)

@@ -19,6 +19,7 @@ from codeindexd.analysis.history.location import GitLocation, locate
 from codeindexd.analysis.history.refs import Heads, read_heads
 from codeindexd.daemon import history_answers as answers
 from codeindexd.daemon import responses
+from codeindexd.daemon.history_handlers import caught_up, with_notes
 from codeindexd.daemon.request_paths import path_of, paths_of
 from codeindexd.errors import (
     FailedError,
@@ -86,6 +87,10 @@ class HistoryQuestions:
 
     async def of(self, params: Params, connection: Any) -> Result:
         """Return the commits that changed a file, a directory or a definition, newest first."""
+        behind = await self._caught_up(params)
+        return with_notes(await self._of(params), behind)
+
+    async def _of(self, params: Params) -> Result:
         started = time.perf_counter()
         limit = params["limit"]
         if params["path"]:
@@ -120,6 +125,10 @@ class HistoryQuestions:
 
     async def together(self, params: Params, connection: Any) -> Result:
         """Return what usually changes together with a file or a definition."""
+        behind = await self._caught_up(params)
+        return with_notes(await self._together(params), behind)
+
+    async def _together(self, params: Params) -> Result:
         started = time.perf_counter()
         limit = params["limit"]
         if params["path"]:
@@ -148,6 +157,12 @@ class HistoryQuestions:
         return answers.together_with_path(root, path, files, limit=limit, took_s=time.perf_counter() - started)
 
     # steps
+
+    async def _caught_up(self, params: Params) -> list[str]:
+        """Wait briefly for new commits of the roots that a question is about; return notes on those that are missing."""
+        if params["path"]:
+            return await caught_up([await self._roots.root_indexing(path_of(params["path"]))])
+        return await caught_up(await self._roots_asked_by_name(params))
 
     async def _file(self, raw: Any) -> tuple[Root, bytes]:
         path = path_of(raw)

@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 import random
+import shlex
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -45,9 +46,11 @@ _STORED_TOGETHER = 1024
 _FIRST_PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 300.0
 _MOST_VERIFIED, _NEWEST_VERIFIED = 5000, 1000  # commits that are read again by verify
+_NEWEST_MISSING = "the newest commits may be missing: they are being indexed"
 _UNFINISHED = "the history was not compared: it is still being indexed"
 _SHORT_HISTORY = 1000  # commits that a sync waits for
 _CODE_FIRST_S = 10.0  # that a sync waits once the code is up to date; new stats are written in less
+_CATCH_UP_S = 1.0  # that a question waits for commits made before it
 _REST_S = 5.0  # without commits, before a store is tidied
 _POLL_S = 10.0  # on file systems that are slow to ask
 
@@ -182,6 +185,26 @@ class HistoryIndexer:
         target = self._requested
         while self._done < target and (completely or not self._is_reading_long_history):
             await self._updated.wait()
+
+    async def catch_up(self) -> str:
+        """Wait at most a second until the commits made before the call are indexed; return a note if they are not.
+
+        Before it is complete for the first time, and where it says itself why it is behind, the history is not waited
+        for, and the note is empty.
+        """
+        if self._phase is not HistoryPhase.COMPLETE or self._error is not None:
+            return ""
+        if not await anyio.to_thread.run_sync(self._watch.seems_changed):
+            return ""
+        if not self._gate.is_open:
+            return f"commits made since the root was paused are missing; to read them: codeindex resume {self._shown}"
+        with anyio.move_on_after(_CATCH_UP_S) as scope:
+            await self.sync()
+        return _NEWEST_MISSING if scope.cancelled_caught else ""
+
+    @property
+    def _shown(self) -> str:
+        return shlex.quote(str(self._path))
 
     @property
     def _is_behind_the_code(self) -> bool:
