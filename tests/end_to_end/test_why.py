@@ -201,7 +201,12 @@ def test_a_file_in_a_submodule(daemon: RealDaemon, indexed: TestRepository, tmp_
     code, found = run(daemon, indexed.top, "history", "library/part.py")
     assert code == 5
     assert "is in a repository of its own" in found["error"]["message"]
-    assert found["error"]["hint"].endswith(f"codeindex add {indexed.top / 'library'}")
+    assert f"git -C {indexed.top / 'library'} log part.py;" in found["error"]["hint"]  # adding it changes nothing
+    _, found = run(daemon, indexed.top / "library", "log", "-n", "1")
+    assert found["commits"][0]["subject"] == "Use the library"
+    assert f"{indexed.top / 'library'} is in a repository of its own" in found["notes"][0]
+    _, found = run(daemon, indexed.top / "src", "log", f"path:{indexed.top}/src/**", "-n", "1")
+    assert (found["commits"][0]["subject"], "notes" in found) == ("Close later", False)
 
 
 def test_a_submodule_as_such(daemon: RealDaemon, indexed: TestRepository, tmp_path: Path) -> None:

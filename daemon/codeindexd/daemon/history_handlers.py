@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.to_thread
 
+from codeindexd.analysis.history.location import GitLocation, locate
 from codeindexd.daemon import history_responses
 from codeindexd.daemon.request_paths import paths_of
 from codeindexd.daemon.server import Connection, Handler
@@ -41,6 +44,15 @@ def with_notes(result: Result, notes: Sequence[str]) -> Result:
     return result
 
 
+def own_repository(root: Root, place: Path) -> GitLocation | None:
+    """Return the repository of a place if it is another than that of its root, such as a submodule. Blocking.
+
+    Raises NoHistoryError if there is no repository.
+    """
+    own, around = locate(place if place.is_dir() else place.parent), locate(root.spec.path)
+    return None if own.git_dir == around.git_dir else own
+
+
 def _root_entry(root: Root) -> str:
     shown: str = path_to_json(root.spec.raw, key="root")["root"]
     return shown
@@ -68,7 +80,8 @@ class HistoryHandlers:
         """Return the commits that answer a query, or the newest ones."""
         began = time.monotonic()
         query = parse_commit_query(params["query"], now=datetime.now().astimezone())
-        roots = await self._roots.roots_indexing(paths_of(params["roots"]))
+        asked = paths_of(params["roots"])
+        roots = await self._roots.roots_indexing(asked)
         is_incomplete = params["sync"] and not await self._sync(roots)
         behind = [] if params["sync"] else await caught_up(roots)
         limit = params["limit"] or _DEFAULT_LIMIT
@@ -80,7 +93,20 @@ class HistoryHandlers:
             raise
         if is_incomplete:
             behind.append(f"the history was not complete after {_SYNC_S:g} s")
-        return with_notes(result, behind)
+        return with_notes(result, [*behind, *await self._notes_on_other_repositories(asked or ())])
+
+    async def _notes_on_other_repositories(self, asked: Sequence[Path]) -> list[str]:
+        """Return a note on each directory whose commits are not those of its root, such as a submodule."""
+        notes = []
+        for place in asked:
+            root = await self._roots.root_indexing(place)
+            with suppress(NoHistoryError):
+                if place != root.spec.path and await anyio.to_thread.run_sync(own_repository, root, place) is not None:
+                    notes.append(
+                        f"{place} is in a repository of its own, which is not searched; these are commits of "
+                        f"{root.spec.path}"
+                    )
+        return notes
 
     async def _sync(self, roots: Sequence[Root]) -> bool:
         """Wait until earlier changes and all commits are indexed; return False if that takes too long."""
@@ -98,7 +124,8 @@ class HistoryHandlers:
         for root in roots:
             try:
                 with root.history.snapshot() as snapshot:
-                    answer: LogAnswer = self._commits.log(snapshot, query, limit)
+                    below = query.below(str(root.spec.path))
+                    answer: LogAnswer = self._commits.log(snapshot, below, limit)
                     found += [(root, hit, snapshot.view.prefix) for hit in answer.hits]
             except NoHistoryError as error:
                 refused.append(error)

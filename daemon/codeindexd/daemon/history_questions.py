@@ -19,7 +19,7 @@ from codeindexd.analysis.history.location import GitLocation, locate
 from codeindexd.analysis.history.refs import Heads, read_heads
 from codeindexd.daemon import history_answers as answers
 from codeindexd.daemon import responses
-from codeindexd.daemon.history_handlers import caught_up, with_notes
+from codeindexd.daemon.history_handlers import caught_up, own_repository, with_notes
 from codeindexd.daemon.request_paths import path_of, paths_of
 from codeindexd.errors import (
     FailedError,
@@ -159,7 +159,7 @@ class HistoryQuestions:
     # steps
 
     async def _caught_up(self, params: Params) -> list[str]:
-        """Wait briefly for new commits of the roots that a question is about; return notes on those that are missing."""
+        """Wait briefly for new commits of the roots of a question; return notes on those that are missing."""
         if params["path"]:
             return await caught_up([await self._roots.root_indexing(path_of(params["path"]))])
         return await caught_up(await self._roots_asked_by_name(params))
@@ -289,11 +289,14 @@ def _check_repository(root: Root, path: bytes) -> None:
     The directory of a submodule has a history in the root's repository: of the commits that were checked out in it.
     """
     place = root.spec.path / os.fsdecode(path)
-    own, around = locate(place if place.is_dir() else place.parent), locate(root.spec.path)
-    if own.git_dir != around.git_dir:
-        if own.top == Path(os.path.realpath(place)) and changes.is_known_path(root.history, path):
-            return
-        raise NoHistoryError(
-            f"{place} is in a repository of its own, {own.top or own.git_dir}",
-            hint=f"index it, to search its history: codeindex add {shlex.quote(str(own.top or own.git_dir))}",
-        )
+    own = own_repository(root, place)
+    if own is None:
+        return
+    top = own.top or own.git_dir
+    if top == Path(os.path.realpath(place)) and changes.is_known_path(root.history, path):
+        return
+    below = os.path.relpath(os.path.realpath(place), top)
+    raise NoHistoryError(
+        f"{place} is in a repository of its own, {top}, whose commits are not indexed",
+        hint=f"ask git: git -C {shlex.quote(str(top))} log {shlex.quote(below)}; for a line: codeindex why PATH:LINE",
+    )

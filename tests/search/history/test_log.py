@@ -147,6 +147,8 @@ def test_filters_restrict_and_need_no_words(ask: Ask) -> None:
     assert ask("since:2023-11-20") == []
     assert len(ask("until:2023-11-20")) == 6
     assert ask("sessions author:nobody") == []
+    assert len(ask("author:emile author:ada")) == 6  # by either
+    assert len(ask("author:emile author:ada -author:emile")) == 5
 
 
 def test_path_filters_are_those_of_a_search(tmp_path: Path, searcher: CommitSearcher) -> None:

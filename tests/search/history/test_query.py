@@ -29,6 +29,12 @@ def test_words_filters_and_what_only_resembles_them() -> None:
     assert (query.include, query.exclude, query.touches) == (("src/**",), ("docs",), ("Client.get",))
 
 
+def test_absolute_path_filters_become_relative_to_a_root() -> None:
+    query = parsed("path:/home/code/src/** -path:/home/code/docs path:*.py path:/elsewhere/x").below("/home/code")
+    assert (query.include, query.exclude) == (("/src/**", "*.py", "/elsewhere/x"), ("/docs",))
+    assert parsed("words").below("/home/code") == parsed("words")
+
+
 def test_an_age_needs_no_quotes() -> None:
     query = parsed("since:3 weeks ago cache until:2 days")
     assert query.text == "cache"

@@ -296,8 +296,9 @@ def _passing(snapshot: HistorySnapshot, query: CommitQuery, notes: list[str]) ->
     """Return the sorted numbers of the commits that pass the filters; None if there are no filters."""
     parts: list[Numbers] = []
     without: list[Numbers] = []
-    for person, kept in [(one, parts) for one in query.authors] + [(one, without) for one in query.authors_left_out]:
-        kept.append(_by_author(snapshot, person))
+    if query.authors:
+        parts.append(np.concatenate([_by_author(snapshot, person) for person in query.authors]))
+    without += [_by_author(snapshot, person) for person in query.authors_left_out]
     if query.since is not None or query.until is not None:
         times = snapshot.times(snapshot.numbers)
         within = np.ones(len(times), dtype=bool)

@@ -13,8 +13,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from codeindexd.errors import InvalidQueryError
+from codeindexd.search.query import glob_below
 from codeindexd.search.regexes import LineRegex, compile_regexes
 
 MAX_QUERY_CHARS: Final = 16 << 10
@@ -61,6 +63,13 @@ class CommitQuery(Struct, frozen=True):
     regexes_left_out: tuple[LineRegex, ...] = ()
     issues: tuple[int, ...] = ()
     ids: tuple[str, ...] = ()
+
+    def below(self, root: str) -> CommitQuery:
+        """Return the query for one root: absolute path filters become relative to it."""
+        if not (self.include or self.exclude):
+            return self
+        include = tuple(glob_below(root, glob) for glob in self.include)
+        return replace(self, include=include, exclude=tuple(glob_below(root, glob) for glob in self.exclude))
 
 
 def parse_commit_query(text: str, *, now: datetime) -> CommitQuery:
