@@ -133,6 +133,37 @@ def test_questions_find_commits_by_words_and_meaning(ask: Ask) -> None:
     assert ask("speed up reading integers")[0] == "Parse numbers faster"
 
 
+def test_version_numbers_are_compared_as_a_whole(tmp_path: Path, searcher: CommitSearcher) -> None:
+    repo = GitRepositoryForTests(tmp_path / "code")
+    for number in ("2.1.0", "2.1.1", "2.0.1", "2.1.10", "1.2.1", "12.1.1", "2.1.1.dev", "2.1.1-rc.1", "2.1.2"):
+        repo.commit(f"release version {number}", {"CHANGES": f"{number}\n", "src/version.py": f"v = '{number}'\n"})
+    repo.commit("Keep cookies of 2.1.0 valid", {"src/cookies.py": "def valid():\n    return True\n"})
+    store = HistoryStore.open_or_rebuild(tmp_path / "store", fingerprint="f", dimensions=256)
+    ask = Ask(searcher, read_into(store, repo))
+    for question in ("release version {}", "{}", "v{}", "when was {} released", "the {} release."):
+        for number in ("2.1.1", "2.0.1", "1.2.1", "2.1.1-rc.1"):
+            assert ask(question.format(number))[0] == f"release version {number}"
+    assert ask("cookies of an old release are no longer valid in 2.1.0")[0] == "Keep cookies of 2.1.0 valid"
+    store.close()
+
+
+def test_a_question_that_is_a_subject_finds_it_first(tmp_path: Path, searcher: CommitSearcher) -> None:
+    repo = GitRepositoryForTests(tmp_path / "code")
+    for subject in (
+        "Update the change log of levels",
+        'Revert "Update the change log."',
+        "Update change log",
+        "[docs] Update the change log (#12)",
+        "The change log: update the log of the change",
+    ):
+        repo.commit(subject, {f"src/{len(subject)}.py": f"log = '{subject}'\n"})
+    store = HistoryStore.open_or_rebuild(tmp_path / "store", fingerprint="f", dimensions=256)
+    ask = Ask(searcher, read_into(store, repo))
+    assert ask("update the change log")[0] == "[docs] Update the change log (#12)"
+    assert ask("Update change log.")[0] == "Update change log"
+    store.close()
+
+
 def test_filters_restrict_and_need_no_words(ask: Ask) -> None:
     assert ask("author:emile") == ["Parse numbers faster"]
     assert ask("author:ada@example.org path:lib/**") == ["Remove the old template engine", "Parse numbers faster"]

@@ -46,6 +46,7 @@ _YEAR_S: Final = 365.25 * 86400
 _LEXICAL, _CONTEXT, _DENSE = 0.6, 0.4, 0.4
 _SUBJECT, _MESSAGE, _DEFINITIONS = 0.4, 0.6, 0.4
 _NAMES, _RECENCY, _MERGE, _REPEATED, _BESIDE_SOURCE = 0.2, 0.03, 0.2, 0.3, 0.2
+_VERBATIM, _VERSIONS = 0.5, 1.0  # chosen on subjects and releases of Flask, Gson, jq, Koa, mux and nvm
 _WORD_FIELDS: Final = ((MESSAGE_FIELD, 1.0), (CONTEXT_FIELD, 0.5))
 _CONTEXT_FIELDS: Final = ((CONTEXT_FIELD, 1.0),)
 _IDENTIFIER_FIELDS: Final = (("identifiers", 0.5),)  # their words count as well
@@ -58,6 +59,7 @@ _ASKING_FOR_ROLE: Final = {
 }
 _ROLES_BESIDE_SOURCE: Final = frozenset(_ASKING_FOR_ROLE)
 _AROUND_SUBJECT: Final = re.compile(r"^(?:\[[^\]]*\]\s*)+|(?:\s*\(#\d+\)|\s*\(cherry[^)]*\)|[.\s])+$")
+_VERSION: Final = re.compile(r"(?<![\w.])[vV]?(\d+(?:\.\d+)+(?:[-.+]?[a-zA-Z][\w.+-]*)?)(?<![.+-])(?!\w)")
 _NAME: Final = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|#)[A-Za-z_$][\w$]*)*")
 
 
@@ -87,8 +89,14 @@ class LogAnswer(Struct):
 
 
 class _Prepared(Struct, frozen=True):
-    """The terms and the vector of a query's text."""
+    """The terms and the vector of a query's text.
 
+    ``versions`` match the version numbers in it; ``version_share``, up to 1, says how much of the text they are.
+    """
+
+    subject: str
+    versions: list[re.Pattern[str]]
+    version_share: float
     stems: list[str]
     names: list[str]
     identifiers: list[str]
@@ -152,12 +160,16 @@ class CommitSearcher:
 
     def _prepared(self, query: CommitQuery) -> _Prepared:
         text = " ".join([query.text, *query.phrases]).strip()
-        terms = self._tokenizer.tokenize(text)
+        terms = self._tokenizer.tokenize(_VERSION.sub(r"\g<0> \1", text))  # the words of v1.2 are v1 and 2
         stems = [stem for stem in stems_of(terms.words) if stem not in _ASKING_STEMS] or stems_of(terms.words)
+        content = _content_words(text)
         vector = None
         if text and self._embed is not None:
-            vector = np.asarray(self._embed([" ".join(_content_words(text))])[0], dtype=np.float32)
-        return _Prepared(stems, _names_in(text), terms.identifiers, vector)
+            vector = np.asarray(self._embed([" ".join(content)])[0], dtype=np.float32)
+        versions = _versions_in(text)
+        share = min(1.0, 2 * len(versions) / max(1, len(content)))
+        names = _names_in(text)
+        return _Prepared(_plain_subject(text), versions, share, stems, names, terms.identifiers, vector)
 
     def _ranked(
         self, snapshot: HistorySnapshot, prepared: _Prepared, allowed: Numbers | None, limit: int, now: float
@@ -183,6 +195,9 @@ class CommitSearcher:
                 for number in touching:
                     if allowed is None or _contains(allowed, number):
                         scores[number] = scores.get(number, 0.0) + _NAMES
+        if prepared.versions:  # their numbers are common words, which say little by themselves
+            for number, message in snapshot.messages(list(scores)).items():
+                scores[number] += _VERSIONS * prepared.version_share * _share_of_versions(prepared.versions, message)
         candidates = sorted(scores, key=lambda number: -scores[number])[: max(3 * limit, _LEAST_COMPARED)]
         messages = snapshot.messages(candidates)
         self._add_signals(snapshot, prepared, messages, scores, now)
@@ -207,6 +222,8 @@ class CommitSearcher:
             message = messages.get(number, "")
             first = message.split("\n", 1)[0]
             found = self._tokenizer.distinct_stems(first)
+            if _plain_subject(first) == prepared.subject:
+                scores[number] += _VERBATIM
             scores[number] += _SUBJECT * sum(weights[stem] for stem in wanted & found) / total
             found |= self._tokenizer.distinct_stems(message[len(first) : _MOST_COMPARED_CHARS])
             scores[number] += _MESSAGE * sum(weights[stem] for stem in wanted & found) / total
@@ -254,11 +271,29 @@ def _move_repeated(candidates: list[int], messages: dict[int, str], scores: dict
     """Move candidates that repeat the subject of a better one, such as backports, further down."""
     seen: set[str] = set()
     for number in candidates:
-        subject = _AROUND_SUBJECT.sub("", messages.get(number, "").split("\n", 1)[0]).casefold()
+        subject = _plain_subject(messages.get(number, "").split("\n", 1)[0])
         if subject in seen:
             scores[number] -= _REPEATED
         seen.add(subject)
     candidates.sort(key=lambda number: (-scores[number], number))
+
+
+def _plain_subject(text: str) -> str:
+    """Return a subject without tags, a number at its end and a full stop, for comparisons."""
+    return _spaced(_AROUND_SUBJECT.sub("", text.strip()))
+
+
+def _versions_in(text: str) -> list[re.Pattern[str]]:
+    """Return patterns of the version numbers in a text, which match them as a whole, with or without a ``v``."""
+    versions = dict.fromkeys(match[1] for match in _VERSION.finditer(text))
+    return [re.compile(rf"(?<![\w.])v?{re.escape(one)}(?![\w+]|[.-]\w)", re.IGNORECASE) for one in versions]
+
+
+def _share_of_versions(versions: Sequence[re.Pattern[str]], message: str) -> float:
+    """Return which share of the version numbers a message names: those in its subject count fully, others half."""
+    first = message.split("\n", 1)[0]
+    named = sum(1.0 if one.search(first) else 0.5 if one.search(message) else 0.0 for one in versions)
+    return named / len(versions)
 
 
 def _contains(numbers: Numbers, number: int) -> bool:
