@@ -85,6 +85,9 @@ def test_an_unknown_parameter_is_named_with_the_one_that_may_be_meant() -> None:
 def test_a_line_may_be_part_of_the_path() -> None:
     values = read("tool", PARAMETERS, {"file": "src/a.py:12-20"}, "/p")
     assert (values["path"], values["line"]) == ("/p/src/a.py", 12)
+    ranged = (*PARAMETERS, Parameter("last_line", Kind.INTEGER, "The last line."))
+    assert read("tool", ranged, {"file": "src/a.py:12-20"}, "/p")["last_line"] == 20
+    assert read("tool", ranged, {"file": "src/a.py:12:20"}, "/p")["last_line"] is None  # a column
     values = read("tool", PARAMETERS, {"path": "a:5", "line": 7}, "/p")
     assert (values["path"], values["line"]) == ("/p/a:5", 7)
 

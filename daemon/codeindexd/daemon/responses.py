@@ -16,7 +16,7 @@ from codeindexd.daemon.left_out import NotSearched
 from codeindexd.errors import CodeindexError
 from codeindexd.indexing.history_status import HistoryStatus
 from codeindexd.indexing.progress import Progress
-from codeindexd.protocol.methods import MAX_LINES
+from codeindexd.protocol.methods import HOW_TO_NARROW, MAX_LINES
 from codeindexd.protocol.places import path_to_json
 from codeindexd.roots import Root, RootProblem, RootStatus
 from codeindexd.roots.adoption import Adoption
@@ -383,8 +383,7 @@ def _grep_summary(
     if is_cut:
         more = totals.total - returned
         can_be_raised = params["stream"] or (params["limit"] or 0) < MAX_LINES
-        more_is_possible = "raise the limit, or " if can_be_raised else ""
-        advice = f"{more_is_possible}narrow the search with a path, a glob or a longer pattern"
+        advice = f"{'raise the limit, or ' if can_be_raised else ''}{HOW_TO_NARROW}"
         notes.append(f"{more:,} more {'line matches' if more == 1 else 'lines match'}; {advice}")
     notes += [f"{file_count(files)} left out: {reason}" for reason, files in sorted(totals.left_out.items())]
     left_out = totals.left_out + Counter(one.reason for one in unsearched if one.reason)

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from codeindexd.errors import UsageError
 
-_LINE_SUFFIX = re.compile(r"(?P<path>.+?):(?P<line>[0-9]+)(?:[-:][0-9]+)?")
+_LINE_SUFFIX = re.compile(r"(?P<path>.+?):(?P<line>[0-9]+)(?:-(?P<last>[0-9]+)|:[0-9]+)?")
 
 
 class Kind(enum.Enum):
@@ -124,12 +124,18 @@ def _by_name(tool: str, parameters: Sequence[Parameter], arguments: Mapping[str,
 
 
 def _split_line(parameters: Sequence[Parameter], given: dict[str, Any]) -> None:
-    """Move the line of ``path:line`` to the parameter ``line`` of a tool that has both."""
-    if not {"path", "line"} <= {one.name for one in parameters}:
+    """Move the line of ``path:line`` to the parameter ``line`` of a tool that has both.
+
+    The last line of ``path:line-line`` moves to ``last_line`` of a tool that has that, too.
+    """
+    names = {one.name for one in parameters}
+    if not {"path", "line"} <= names:
         return
     path = given.get("path")
     if given.get("line") is None and isinstance(path, str) and (match := _LINE_SUFFIX.fullmatch(path)):
         given["path"], given["line"] = match["path"], int(match["line"])
+        if match["last"] and "last_line" in names:
+            given.setdefault("last_line", int(match["last"]))
 
 
 def _expected(parameter: Parameter) -> str:

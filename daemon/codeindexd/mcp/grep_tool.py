@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from codeindexd.mcp.tool import (
     output_schema,
 )
 from codeindexd.mcp.tool_errors import for_model
+from codeindexd.protocol.methods import HOW_TO_NARROW
 
 if TYPE_CHECKING:
     from codeindexd.client.results import GrepResult, Line
@@ -51,10 +53,12 @@ async def _grep(call: Call, values: dict[str, Any]) -> Answer:
     result = await call.client.grep(
         values["pattern"], limit=most, before=values["context"], after=values["context"], **options
     )
-    notes += [*scope.notes, *map(for_model, result.get("notes", []))]
+    # pages take the place of a limit
+    told = [for_model(note) for note in result.get("notes", []) if not note.endswith(HOW_TO_NARROW)]
+    notes += [*scope.notes, *told]
     notes += await freshness.state_notes(call.client, result["state"], scope.roots)
     budget = noted(values["max_tokens"], notes)
-    lines = [_shown(match, scope) for match in result["matches"]]
+    lines = _shown(result["matches"], scope)
     total = f"{_counted(result['total'], 'matching line')} in {_counted(result['files'], 'file')}"
     room = budget.left - _FRAME_TOKENS
     shown = page_of_lines(lines, values["page"], room)
@@ -81,27 +85,53 @@ def _nothing(result: GrepResult) -> str:
     return f"No line matches in {_counted(result['searched'], 'file')} that could contain it."
 
 
-def _shown(match: Line, scope: Scope) -> FileLine:
-    """Return a matching line as the model sees it, with its number and its context."""
+def _shown(matches: Sequence[Line], scope: Scope) -> list[FileLine]:
+    """Return matching lines as the model sees them, with their numbers and their context, each line once."""
+    lines = []
+    for place, match in enumerate(matches):
+        before, after = matches[max(0, place - 1) : place], matches[place + 1 : place + 2]
+        first = next((_last_shown(one) + 1 for one in before if _same_file(one, match)), 1)
+        end = next((one["line"] for one in after if _same_file(one, match)), math.inf)
+        around = [*_context(match, "before", first, end), _numbered(match), *_context(match, "after", first, end)]
+        path = middle_cut(scope.shown(match["root"], match["path"]), MAX_PATH_CHARS)
+        lines.append(FileLine(path, "\n".join(around)))
+    return lines
+
+
+def _same_file(one: Line, other: Line) -> bool:
+    return (one["root"], one["path"]) == (other["root"], other["path"])
+
+
+def _last_shown(match: Line) -> int:
+    return max((number for number, _ in _around(match, "after")), default=match["line"])
+
+
+def _numbered(match: Line) -> str:
     place = f"{match['line']} cell {match['cell']}" if "cell" in match else str(match["line"])
-    around = [*_context(match, "before"), f"{place}: {_cut(match)}", *_context(match, "after")]
-    return FileLine(middle_cut(scope.shown(match["root"], match["path"]), MAX_PATH_CHARS), "\n".join(around))
+    return f"{place}: {_cut(match)}"
 
 
-def _context(match: Line, side: str) -> Iterator[str]:
+def _context(match: Line, side: str, first: int, end: float) -> Iterator[str]:
+    """Yield the lines on one side of a match that are neither before ``first`` nor at ``end`` or behind it."""
+    for number, text in _around(match, side):
+        if first <= number < end:
+            yield f"{number}- {cut_at(text.rstrip(), 0)}"
+
+
+def _around(match: Line, side: str) -> Iterator[tuple[int, str]]:
     lines: list[str] = match.get(side, [])  # type: ignore[assignment]
     first = match["line"] - len(lines) if side == "before" else match["line"] + 1
     numbers: Sequence[int] = match.get(f"{side}_lines", range(first, first + len(lines)))  # type: ignore[assignment]
-    for number, text in zip(numbers, lines, strict=True):
-        yield f"{number}- {cut_at(text.rstrip(), 0)}"
+    return zip(numbers, lines, strict=True)
 
 
 def _cut(match: Line) -> str:
-    """Return the line without indentation; of a long line, only the part around the first match."""
-    text = match["text"]
-    indent = len(text) - len(text.lstrip())
-    first = len(text.encode("utf-8", "surrogatepass")[: match["spans"][0][0]].decode("utf-8", "replace"))
-    return cut_at(text.strip(), max(0, first - indent))
+    """Return the line, without indentation unless there is context; of a long one, what is around the first match."""
+    text = match["text"].rstrip()
+    first = len(match["text"].encode("utf-8", "surrogatepass")[: match["spans"][0][0]].decode("utf-8", "replace"))
+    if match.get("before") or match.get("after"):
+        return cut_at(text, first)
+    return cut_at(text.lstrip(), max(0, first - (len(text) - len(text.lstrip()))))
 
 
 GREP = Tool(

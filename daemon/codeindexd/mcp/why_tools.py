@@ -13,6 +13,7 @@ from codeindexd.mcp.call_scope import scope_of
 from codeindexd.mcp.excerpts import MAX_LINE_CHARS, MAX_PATH_CHARS, safe_cut
 from codeindexd.mcp.tool import MAX_TOKENS, NUMBER, PAGE, ROOTS, SYNC, TEXT, Call, Tool, output_schema
 from codeindexd.mcp.tool_errors import for_model
+from codeindexd.protocol.methods import MAX_LIMIT
 from codeindexd.protocol.printable import day_of, safe
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ async def _why(call: Call, values: dict[str, Any]) -> Answer:
     path, line = values["path"], values["line"]
     if line is None:
         raise UsageError("why needs a line", hint="give path and line, or path as path:line")
+    if values["last_line"] is not None and values["last_line"] < line:
+        raise UsageError(f"last_line {values['last_line']} is before line {line}", hint="give the smaller number first")
     result = await call.client.why(path, line, last_line=values["last_line"], limit=_EARLIER)
     budget = noted(values["max_tokens"], map(for_model, result.get("notes", [])))
     parts = [*_origins(result), *_messages(result, budget.left // _BODY_SHARE), *_earlier(result)]
@@ -87,14 +90,17 @@ async def _history(call: Call, values: dict[str, Any]) -> Answer:
         raise UsageError("history needs name or path", hint="give a file, a file and a line, or a definition's name")
     scope = await scope_of(call, values["roots"])
     notes = await freshness.synced(call.client, scope.roots) if values["sync"] else []
-    result = await call.client.history(name, path=path, line=line, roots=scope.roots, limit=_MOST_COMMITS)
+    result = await call.client.history(
+        name, path=path, line=line, roots=scope.roots, limit=min(_MOST_COMMITS * values["page"], MAX_LIMIT)
+    )
     notes += [*scope.notes, *map(for_model, result.get("notes", []))]
     if similar := result.get("similar"):
         notes.append(f"no definition has this name; similar are: {', '.join(similar[:10])}")
     budget = noted(values["max_tokens"], notes)
     texts = [_with_changes(commit) for commit in result["commits"]]
     head = _history_head(result, scope)
-    return _paged(head, texts, "commits", budget, values["page"], total=result["total"])
+    unread = result["total"] - len(texts) or (None if result["truncated"] else 0)
+    return _paged(head, texts, "commits", budget, values["page"], total=result["total"], unread=unread)
 
 
 def _history_head(result: HistoryResult, scope: Scope) -> str:
@@ -146,15 +152,18 @@ def _brief(commit: Mapping[str, Any]) -> str:
     return f"{commit['short_id']} {day_of(commit['date'])} {author}: {safe_cut(commit['subject'], MAX_LINE_CHARS)}"
 
 
-def _paged(head: str, texts: Sequence[str], name: str, budget: Any, page: int, *, total: int) -> Answer:
-    """Return the lines of a page that fit into the budget."""
+def _paged(
+    head: str, texts: Sequence[str], name: str, budget: Any, page: int, *, total: int, unread: int | None = 0
+) -> Answer:
+    """Return the lines of a page that fit into the budget; ``unread`` more follow after ``texts``, None if unknown."""
     parts = [Part(text, text) for text in texts]
     if not parts:
         return with_notes(head, {name: [], "total": total}, budget)
     room = budget.left - Part(head, "").cost - _FRAME_TOKENS
     shown = page_of([part.cost for part in parts], page, room=room, most=len(parts))
-    left = len(parts) - shown.stop if shown else 0
-    more = f"{left:,} more; repeat the call with page={page + 1}" if left else None
+    left = len(parts) - shown.stop + (unread or 0) if shown else 0
+    counted = f"at least {left + 1:,}" if shown and unread is None else f"{left:,}"
+    more = f"{counted} more; repeat the call with page={page + 1}" if counted != "0" else None
     answer = assembled(parts[shown.start : shown.stop], name, budget, total=total, more=more)
     return Answer("\n".join(filter(None, (head, answer.text, more and f"({more})"))), answer.structured)
 
@@ -173,7 +182,11 @@ WHY = Tool(
     ),
     parameters=(
         Parameter(
-            "path", Kind.PATH, "The file, or path:line.", required=True, aliases=("file", "file_path", "filename")
+            "path",
+            Kind.PATH,
+            "The file; path:line and path:line-line are understood, too.",
+            required=True,
+            aliases=("file", "file_path", "filename"),
         ),
         Parameter("line", Kind.INTEGER, "The line, from 1.", aliases=("start_line", "first_line")),
         Parameter("last_line", Kind.INTEGER, "The last line of a range.", aliases=("end_line", "end")),

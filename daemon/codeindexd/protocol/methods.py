@@ -18,6 +18,7 @@ MAX_CONTEXT: Final = 1000  # lines around a match
 MAX_DEPTH: Final = 20  # edges of the code graph
 MAX_TOKENS: Final = 100_000  # of a map
 MAX_WORKERS: Final = 256
+HOW_TO_NARROW: Final = "narrow the search with a path, a glob or a longer pattern"  # ends a note on lines left out
 MAX_LIMIT: Final = 1000  # hits in one answer; snippets are whole chunks, so this is a few megabytes
 
 
