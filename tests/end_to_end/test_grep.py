@@ -198,3 +198,17 @@ def test_languages_are_checked_and_negated(daemon: RealDaemon, project: Path) ->
     found = {match["path"] for match in daemon.call("grep", pattern="(?i)greet")["matches"]}
     others = {match["path"] for match in daemon.call("grep", pattern="(?i)greet", language="!py")["matches"]}
     assert others == {path for path in found if not path.endswith(".py")} != set()
+
+
+def test_patterns_of_several_lines_are_not_found_without_a_word(daemon: RealDaemon, project: Path) -> None:
+    daemon.call("roots.add", path=str(project), wait=True)
+    two_lines = "first line\nsecond line"
+    refused = daemon.run("grep", "-F", two_lines, cwd=project)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "lines are searched one by one" in refused.stderr
+    for pattern in (two_lines, two_lines.replace("\n", "\\n")):
+        nothing = daemon.run("grep", pattern, cwd=project)
+        assert nothing.returncode == 1
+        assert r"the \n in /first line\nsecond line/ matches nothing" in nothing.stderr
+    nothing = daemon.run("search", r"/first line\nsecond line/", cwd=project)
+    assert (nothing.returncode, r"the \n in /" in nothing.stderr) == (1, True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from codeindexd.errors import InvalidQueryError
 from codeindexd.search.query import parse
-from codeindexd.search.regexes import TimeBudget, compile_regex
+from codeindexd.search.regexes import TimeBudget, compile_regex, notes_on_line_ends
 from endurance.hostile import regexes
 
 pytestmark = pytest.mark.processes
@@ -304,3 +304,12 @@ def test_the_time_of_many_texts_is_limited() -> None:
     regex = compile_regex("(?:a?){200}b", TimeBudget(1e-6))
     with pytest.raises(InvalidQueryError, match="too slow"):
         regex.search_each(["a" * 300] * 1000)
+
+
+def test_line_ends_that_no_line_has_are_said() -> None:
+    for pattern in (r"a\nb", "a\nb", r"(a\n|b)", r"\(\n", r"[^a]\n"):
+        (note,) = notes_on_line_ends([pattern])
+        assert note.startswith("lines are searched one by one, so the \\n in /")
+        assert "\n" not in note
+    for pattern in (r"a[^\n]b", r"a\\nb", r"[]\n]x", "nb", r"[\]\n]"):
+        assert notes_on_line_ends([pattern]) == []

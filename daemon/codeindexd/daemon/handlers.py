@@ -24,7 +24,7 @@ from codeindexd.daemon.request_paths import path_of, paths_of
 from codeindexd.daemon.server import Connection, Handler
 from codeindexd.daemon.status_entries import StatusEntries
 from codeindexd.daemon.subscriptions import Subscriptions, VerifyProgress
-from codeindexd.errors import FailedError, NotIndexedError, TimedOutError, UsageError
+from codeindexd.errors import FailedError, InvalidQueryError, NotIndexedError, TimedOutError, UsageError
 from codeindexd.protocol.methods import MAX_LINES
 from codeindexd.roots import Root, SyncMethod, SyncResult
 from codeindexd.roots.supervisor import FailedRoot, RootSupervisor
@@ -255,6 +255,10 @@ class Handlers:
         if not params["stream"] and (params["limit"] or 0) > MAX_LINES:
             raise UsageError(
                 f"grep: limit must be 1 to {MAX_LINES}", hint="with stream, an answer may have any number of lines"
+            )
+        if params["fixed"] and "\n" in params["pattern"]:
+            raise InvalidQueryError(
+                "the text has a line end, but lines are searched one by one", hint="look for one line, without its end"
             )
         matcher = LineMatcher(
             params["pattern"], fixed=params["fixed"], ignore_case=params["ignore_case"], word=params["word"]

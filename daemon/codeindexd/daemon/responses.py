@@ -28,6 +28,7 @@ from codeindexd.search.grep import FileCount, GrepTotals, MatchedLine
 from codeindexd.search.grep_stream import Found, GrepStream
 from codeindexd.search.hits import Copy, Hit
 from codeindexd.search.levels import Group
+from codeindexd.search.regexes import notes_on_line_ends
 from codeindexd.search.searcher import Answer, GrepAnswer
 from codeindexd.search.symbols import ConfirmedDefinition, Match, SymbolAnswer
 from codeindexd.types import Failure, Outcome, RootState, StoredChunk
@@ -385,6 +386,8 @@ def _grep_summary(
         can_be_raised = params["stream"] or (params["limit"] or 0) < MAX_LINES
         advice = f"{'raise the limit, or ' if can_be_raised else ''}{HOW_TO_NARROW}"
         notes.append(f"{more:,} more {'line matches' if more == 1 else 'lines match'}; {advice}")
+    if not totals.total and not params["fixed"]:
+        notes += notes_on_line_ends([params["pattern"]])
     notes += [f"{file_count(files)} left out: {reason}" for reason, files in sorted(totals.left_out.items())]
     left_out = totals.left_out + Counter(one.reason for one in unsearched if one.reason)
     return {

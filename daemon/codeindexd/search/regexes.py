@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import re2
@@ -21,6 +21,8 @@ _MAX_STEPS: Final = 250_000_000
 _TOGETHER: Final = 64  # texts that are searched together first
 _TEXT_ANCHOR: Final = re.compile(r"\\[AzZ]|\(\?[a-zA-Z]*-[a-zA-Z]*m")
 _LINE_ANCHORS: Final = "(?m)"
+_LINE_END: Final = re.compile(r"\n|\\n")
+_CLASS_OR_ESCAPE: Final = re.compile(r"\\[^n]|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
 
 
 class TimeBudget:
@@ -102,6 +104,19 @@ class LineRegex:
         if not text.isascii() and (steps := len(text) * self._beyond_ascii.programsize) <= _MAX_STEPS:
             return self._beyond_ascii, steps
         return self._compiled, len(text) * self._compiled.programsize
+
+
+def notes_on_line_ends(patterns: Iterable[str]) -> list[str]:
+    """Return notes on regexes that ask for a line end outside a class, which no line has; for answers without hits."""
+    return [
+        f"lines are searched one by one, so the \\n in /{_shown(pattern)}/ matches nothing"
+        for pattern in patterns
+        if _LINE_END.search(_CLASS_OR_ESCAPE.sub("", pattern))
+    ]
+
+
+def _shown(pattern: str) -> str:
+    return pattern.replace("\n", "\\n")
 
 
 def _as_searched(text: str) -> bytes:

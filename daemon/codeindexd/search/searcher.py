@@ -41,7 +41,7 @@ from codeindexd.search.pinning import SearchedParts, parts_of, pinned_part
 from codeindexd.search.prepared_query import PreparedQuery, prepare_query
 from codeindexd.search.query import ParsedQuery
 from codeindexd.search.ranking import Ranked
-from codeindexd.search.regexes import LineRegex
+from codeindexd.search.regexes import LineRegex, notes_on_line_ends
 from codeindexd.search.retrievers import chunks_passing_filters
 from codeindexd.search.searchable_root import PastFiles, PinnedRoot, SearchableRoot, no_past_files
 from codeindexd.search.spelling import correction
@@ -409,7 +409,8 @@ async def _why_nothing(
             explain = partial(explain_no_hits, parsed=parsed, suggest=number == 0)
             found = await run_all(partial(anyio.to_thread.run_sync, explain, one) for one in part.pinned)
             why += itertools.chain.from_iterable(found)
-    notes = [*fold_notes(why), *notes_on_unindexed(counts)]
+    line_ends = notes_on_line_ends(regex.pattern for regex in parsed.regexes)
+    notes = [*line_ends, *fold_notes(why), *notes_on_unindexed(counts)]
     if not asks_for_text(parsed):
         return files, notes
     notes += notes_on_unexamined(max(0, len(roots) - MOST_AWAKE))

@@ -22,7 +22,7 @@ from codeindexd.search.file_roles import FileRole, role_of
 from codeindexd.search.history.query import CommitQuery
 from codeindexd.search.prepared_query import stems_of
 from codeindexd.search.ranking import normalise
-from codeindexd.search.regexes import LineRegex
+from codeindexd.search.regexes import LineRegex, notes_on_line_ends
 from codeindexd.storage.catalog.path_globs import common_directory, path_filter
 from codeindexd.storage.dense.arithmetic import best
 from codeindexd.storage.history import HistorySnapshot
@@ -127,6 +127,7 @@ class CommitSearcher:
         allowed = _passing(snapshot, query, answer.notes)
         answer.searched = len(snapshot.order) if allowed is None else len(allowed)
         if not answer.searched:
+            answer.notes += notes_on_line_ends(regex.pattern for regex in query.regexes)
             if snapshot.view.is_complete and not snapshot.view.wanted + snapshot.view.missing:
                 answer.notes.append("the repository has no commits yet")
             return answer
