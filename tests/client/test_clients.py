@@ -282,6 +282,10 @@ class TestPaths:
                 convert(path)
         assert core.absolute_all(None) is None is core.absolute_or_none(None)
 
+    def test_roots_may_be_a_single_path(self) -> None:
+        for path in ("/a/b", b"/a/b", Path("/a/b")):
+            assert core.absolute_all(path) == core.absolute_all([path]) == ["/a/b"]
+
     def test_a_path_belongs_to_its_innermost_root(self) -> None:
         assert core.split_at_root("/a/b/c.py", ["/a", "/a/b", "/z"]) == ("/a/b", "c.py")
         assert core.split_at_root("/a/b", ["/"]) == ("/", "a/b")

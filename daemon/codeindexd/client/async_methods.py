@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from codeindexd.client import core
-from codeindexd.client.core import PathLike
+from codeindexd.client.core import PathLike, Paths
 
 if TYPE_CHECKING:
     from codeindexd.client import results
@@ -96,7 +96,7 @@ class AsyncMethods:
         self,
         query: str,
         *,
-        roots: Iterable[PathLike] | None = None,
+        roots: Paths | None = None,
         limit: int | None = None,
         language: str | None = None,
         path: str | Iterable[str] | None = None,
@@ -131,7 +131,7 @@ class AsyncMethods:
         self,
         pattern: str,
         *,
-        roots: Iterable[PathLike] | None = None,
+        roots: Paths | None = None,
         path: Iterable[str] | None = None,
         language: str | None = None,
         fixed: bool = False,
@@ -175,7 +175,7 @@ class AsyncMethods:
         self,
         pattern: str,
         *,
-        roots: Iterable[PathLike] | None = None,
+        roots: Paths | None = None,
         path: Iterable[str] | None = None,
         language: str | None = None,
         fixed: bool = False,
@@ -233,7 +233,7 @@ class AsyncMethods:
         self,
         name: str,
         *,
-        roots: Iterable[PathLike] | None = None,
+        roots: Paths | None = None,
         references: bool = False,
         language: str | None = None,
         path: str | Iterable[str] | None = None,
@@ -263,7 +263,7 @@ class AsyncMethods:
         *,
         path: PathLike | None = None,
         line: int | None = None,
-        roots: Iterable[PathLike] | None = None,
+        roots: Paths | None = None,
         limit: int = 100,
         possible: bool = False,
     ) -> results.RefsResult:
@@ -280,7 +280,7 @@ class AsyncMethods:
         *,
         path: PathLike | None = None,
         line: int | None = None,
-        roots: Iterable[PathLike] | None = None,
+        roots: Paths | None = None,
         depth: int = 1,
         limit: int = 100,
     ) -> results.CallersResult:
@@ -294,7 +294,7 @@ class AsyncMethods:
         *,
         path: PathLike | None = None,
         line: int | None = None,
-        roots: Iterable[PathLike] | None = None,
+        roots: Paths | None = None,
         depth: int = 1,
         limit: int = 100,
     ) -> results.CalleesResult:
@@ -309,7 +309,7 @@ class AsyncMethods:
         path: PathLike | None = None,
         line: int | None = None,
         changed: bool = False,
-        roots: Iterable[PathLike] | None = None,
+        roots: Paths | None = None,
         depth: int = 4,
         limit: int = 100,
     ) -> results.ImpactResult:
@@ -347,7 +347,7 @@ class AsyncMethods:
         *,
         path: PathLike | None = None,
         line: int | None = None,
-        roots: Iterable[PathLike] | None = None,
+        roots: Paths | None = None,
         limit: int = 20,
     ) -> results.HistoryResult:
         """Return the commits that changed a file, a directory or a definition, newest first.
@@ -362,7 +362,7 @@ class AsyncMethods:
         name: str | None = None,
         *,
         path: PathLike | None = None,
-        roots: Iterable[PathLike] | None = None,
+        roots: Paths | None = None,
         limit: int = 20,
     ) -> results.TogetherResult:
         """Return what usually changes in the same commits as a file, a directory or a definition."""
@@ -377,7 +377,7 @@ class AsyncMethods:
         self,
         query: str = "",
         *,
-        roots: Iterable[PathLike] | None = None,
+        roots: Paths | None = None,
         limit: int | None = None,
         sync: bool = False,
     ) -> results.LogResult:
@@ -445,7 +445,7 @@ class AsyncMethods:
 
     # notifications
 
-    async def subscribe(self, roots: Iterable[PathLike] | None = None) -> str:
+    async def subscribe(self, roots: Paths | None = None) -> str:
         """Subscribe to progress, generations and states of ``roots`` (None: all); :meth:`notifications` yields them.
 
         Returns the clock at which the subscription begins.

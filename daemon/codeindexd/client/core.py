@@ -13,6 +13,7 @@ from codeindexd.errors import FailedError, NoDaemonError, NotIndexedError, Timed
 MAX_KEPT_NOTIFICATIONS = 1000
 _WRONG_PROGRAM = "check that no other program listens on this socket"
 PathLike: TypeAlias = "str | bytes | os.PathLike[str]"
+Paths: TypeAlias = "PathLike | Iterable[PathLike]"
 
 
 def absolute(path: PathLike) -> str:
@@ -35,9 +36,11 @@ def no_current_directory() -> UsageError:
     return UsageError("the current directory was deleted", hint="change to one that exists: cd")
 
 
-def absolute_all(paths: Iterable[PathLike] | None) -> list[str] | None:
-    """Apply :func:`absolute` to each path; None, which means all roots, stays None."""
-    return None if paths is None else [absolute(path) for path in paths]
+def absolute_all(paths: Paths | None) -> list[str] | None:
+    """Apply :func:`absolute` to one path or to each of several; None, which means all roots, stays None."""
+    if paths is None:
+        return None
+    return [absolute(path) for path in ([paths] if isinstance(paths, str | bytes | os.PathLike) else paths)]
 
 
 def absolute_or_none(path: PathLike | None) -> str | None:
@@ -57,9 +60,7 @@ def enclosing_repository(directory: str) -> str:
         candidate = parent
 
 
-def graph_params(
-    name: str | None, path: PathLike | None, line: int | None, roots: Iterable[PathLike] | None
-) -> dict[str, Any]:
+def graph_params(name: str | None, path: PathLike | None, line: int | None, roots: Paths | None) -> dict[str, Any]:
     """Return the parameters that name a definition: its name, or a path and a line."""
     return {"name": name, "path": absolute_or_none(path), "line": line, "roots": absolute_all(roots)}
 
@@ -89,9 +90,7 @@ def _usable(path: PathLike) -> str:
     )
 
 
-def grep_params(
-    pattern: str, roots: Iterable[PathLike] | None, path: Iterable[str] | None, **rest: Any
-) -> dict[str, Any]:
+def grep_params(pattern: str, roots: Paths | None, path: Iterable[str] | None, **rest: Any) -> dict[str, Any]:
     """Return the parameters of ``grep``; ``rest`` are those that are sent as they are."""
     return {"pattern": pattern, "roots": absolute_all(roots), "path": texts(path), **rest}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from codeindexd.client import core
-from codeindexd.client.core import PathLike
+from codeindexd.client.core import PathLike, Paths
 
 if TYPE_CHECKING:
     from codeindexd.client import results
@@ -94,7 +94,7 @@ class Methods:
         self,
         query: str,
         *,
-        roots: Iterable[PathLike] | None = None,
+        roots: Paths | None = None,
         limit: int | None = None,
         language: str | None = None,
         path: str | Iterable[str] | None = None,
@@ -129,7 +129,7 @@ class Methods:
         self,
         pattern: str,
         *,
-        roots: Iterable[PathLike] | None = None,
+        roots: Paths | None = None,
         path: Iterable[str] | None = None,
         language: str | None = None,
         fixed: bool = False,
@@ -173,7 +173,7 @@ class Methods:
         self,
         pattern: str,
         *,
-        roots: Iterable[PathLike] | None = None,
+        roots: Paths | None = None,
         path: Iterable[str] | None = None,
         language: str | None = None,
         fixed: bool = False,
@@ -229,7 +229,7 @@ class Methods:
         self,
         name: str,
         *,
-        roots: Iterable[PathLike] | None = None,
+        roots: Paths | None = None,
         references: bool = False,
         language: str | None = None,
         path: str | Iterable[str] | None = None,
@@ -259,7 +259,7 @@ class Methods:
         *,
         path: PathLike | None = None,
         line: int | None = None,
-        roots: Iterable[PathLike] | None = None,
+        roots: Paths | None = None,
         limit: int = 100,
         possible: bool = False,
     ) -> results.RefsResult:
@@ -276,7 +276,7 @@ class Methods:
         *,
         path: PathLike | None = None,
         line: int | None = None,
-        roots: Iterable[PathLike] | None = None,
+        roots: Paths | None = None,
         depth: int = 1,
         limit: int = 100,
     ) -> results.CallersResult:
@@ -290,7 +290,7 @@ class Methods:
         *,
         path: PathLike | None = None,
         line: int | None = None,
-        roots: Iterable[PathLike] | None = None,
+        roots: Paths | None = None,
         depth: int = 1,
         limit: int = 100,
     ) -> results.CalleesResult:
@@ -305,7 +305,7 @@ class Methods:
         path: PathLike | None = None,
         line: int | None = None,
         changed: bool = False,
-        roots: Iterable[PathLike] | None = None,
+        roots: Paths | None = None,
         depth: int = 4,
         limit: int = 100,
     ) -> results.ImpactResult:
@@ -341,7 +341,7 @@ class Methods:
         *,
         path: PathLike | None = None,
         line: int | None = None,
-        roots: Iterable[PathLike] | None = None,
+        roots: Paths | None = None,
         limit: int = 20,
     ) -> results.HistoryResult:
         """Return the commits that changed a file, a directory or a definition, newest first.
@@ -356,7 +356,7 @@ class Methods:
         name: str | None = None,
         *,
         path: PathLike | None = None,
-        roots: Iterable[PathLike] | None = None,
+        roots: Paths | None = None,
         limit: int = 20,
     ) -> results.TogetherResult:
         """Return what usually changes in the same commits as a file, a directory or a definition."""
@@ -371,7 +371,7 @@ class Methods:
         self,
         query: str = "",
         *,
-        roots: Iterable[PathLike] | None = None,
+        roots: Paths | None = None,
         limit: int | None = None,
         sync: bool = False,
     ) -> results.LogResult:
@@ -439,7 +439,7 @@ class Methods:
 
     # notifications
 
-    def subscribe(self, roots: Iterable[PathLike] | None = None) -> str:
+    def subscribe(self, roots: Paths | None = None) -> str:
         """Subscribe to progress, generations and states of ``roots`` (None: all); :meth:`notifications` yields them.
 
         Returns the clock at which the subscription begins.
