@@ -109,7 +109,9 @@ def test_the_command_prints_as_ripgrep_does(daemon: RealDaemon, library: Path) -
     assert daemon.run("grep", "-l", "def dumps", cwd=library).stdout == "json/__init__.py\n"
     assert daemon.run("grep", "-o", "-w", "dumps?", "json/tool.py", cwd=library).stdout.startswith("json/tool.py:")
     vimgrep = daemon.run("grep", "--vimgrep", "needle", cwd=library).stdout.splitlines()
-    assert vimgrep[0].startswith("app.min.js:1:18:")
+    assert vimgrep[0].startswith("app.min.js:1:18:var a=1;")
+    vimgrep = daemon.run("grep", "--vimgrep", "-o", "ne+dle", cwd=library).stdout.splitlines()
+    assert vimgrep[0] == "app.min.js:1:18:needle"
     assert daemon.run("grep", "nowhere_at_all", cwd=library).returncode == 1
     assert daemon.run("grep", "(", cwd=library).returncode == 2
 

@@ -186,11 +186,12 @@ class Printer:
     def _print_each(self, match: Line) -> None:
         data = match["text"].encode()
         for start, end in match["spans"]:
+            part = data[start:end].decode("utf-8", "replace") if self._args.only_matching else match["text"]
             if self._args.vimgrep:
                 column = match["column"] + start - match["spans"][0][0]
-                self._terminal.print(f"{self._path}:{match['line']}:{column}:{safe(match['text'])}")
+                self._terminal.print(f"{self._path}:{match['line']}:{column}:{safe(part)}")
             else:
-                self._print(match["line"], ":", safe(data[start:end].decode("utf-8", "replace")))
+                self._print(match["line"], ":", safe(part))
 
     def _highlighted(self, match: Line) -> Iterator[str]:
         data = match["text"].encode()

@@ -21,7 +21,7 @@ TEXT_VERSION = 3
 """Increase it when the trigrams or the long runs of a file change, for example because decoding does."""
 
 
-HISTORY_VERSION = 1
+HISTORY_VERSION = 2
 """Increase it when a commit gets another record, other terms or another vector."""
 
 

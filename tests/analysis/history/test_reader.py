@@ -209,6 +209,17 @@ def test_submodules_are_paths(repo: GitRepositoryForTests, tmp_path: Path) -> No
     added = repo.commit("add submodule")
     assert as_we_say(record(repo, added)) == as_git_says(repo, added)
     assert walked(opened(repo.path / "sub")) == inner.log()
+    repo.git("mv", "sub", "vendor")
+    moved = repo.commit("move submodule")
+    assert (ChangeKind.RENAMED, b"vendor", b"sub") in [
+        (change.kind, change.path, change.old_path) for change in record(repo, moved).changes
+    ]
+    assert as_we_say(record(repo, moved)) == as_git_says(repo, moved)
+    inner.commit("more", {"x": "2\n"})
+    repo.git("-C", "vendor", "pull", "-q")
+    repo.git("mv", "vendor", "other")
+    moved = repo.commit("move and update submodule")
+    assert as_we_say(record(repo, moved)) == as_git_says(repo, moved)
 
 
 def test_packed_objects_and_references(repo: GitRepositoryForTests) -> None:

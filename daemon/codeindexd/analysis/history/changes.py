@@ -123,8 +123,8 @@ def _type(mode: bytes) -> bytes:
 
 def _with_renames(repository: GitRepository, changes: list[TreeChange]) -> list[TreeChange]:
     """Return ``changes`` with pairs of a deleted and a similar added file joined, by the rules of git."""
-    deleted = [change for change in changes if change.kind is ChangeKind.DELETED and change.old_mode != SUBMODULE]
-    added = [change for change in changes if change.kind is ChangeKind.ADDED and change.new_mode != SUBMODULE]
+    deleted = [change for change in changes if change.kind is ChangeKind.DELETED]
+    added = [change for change in changes if change.kind is ChangeKind.ADDED]
     if not deleted or not added:
         return changes
     pairs = _exact_renames(deleted, added)
@@ -224,7 +224,7 @@ class _Weights:
 
     def of(self, object_id: bytes, mode: bytes) -> _Spans | None:
         """Return the lines of a blob; None if it is empty, missing, or beyond what is compared in one commit."""
-        if mode == SYMLINK or self._bytes > _MOST_RENAME_BYTES:
+        if mode in (SYMLINK, SUBMODULE) or self._bytes > _MOST_RENAME_BYTES:
             return None
         try:
             data = self._repository.blob(object_id)
