@@ -110,13 +110,22 @@ def test_a_history_says_how_a_file_was_called() -> None:
         {**COMMIT, "changes": [{**change, "path": "a.py"}]},
         {**COMMIT, "changes": [{**change, "path": "a.py", "kind": "R", "added": 0, "old_path": "old.py"}]},
         {**COMMIT, "changes": [{**change, "path": "old.py", "kind": "A"}]},
+        {**COMMIT, "changes": [{**change, "path": "a.py", "added": -1, "removed": -1}]},
         {**COMMIT, "changes": [{**change, "path": "a"}] * 2},
         {**COMMIT, "changed": []},
     ]
     text = printed({"root": "/p", "path": "a.py", "commits": commits, "total": 9, "truncated": True}, why.print_history)
     ends = [line.partition("(#12)")[2].strip("␛[31m ") for line in text.splitlines()]
-    assert ends == ["(+3 -0)", "(renamed from old.py)", "(added, as old.py)", "(2 files)", "", ""]
-    assert text.splitlines()[-1] == "4 more; to see them: -n 25"
+    assert ends == [
+        "(+3 -0)",
+        "(renamed from old.py)",
+        "(added, as old.py)",
+        "(lines not counted)",
+        "(2 files)",
+        "",
+        "",
+    ]
+    assert text.splitlines()[-1] == "3 more; to see them: -n 30"
 
 
 def test_what_changes_together() -> None:
@@ -134,3 +143,10 @@ def test_what_changes_together() -> None:
         "files:\n    3 of 4  (75%)  b.py\n"
         "tests:\n    3 of 4  (75%)  test_b.py  last 2020-09-13 4f6c1de0a9\n"
     )
+
+
+def test_what_is_said_if_nothing_changes_together() -> None:
+    nothing: Any = {"commits": 0, "large_commits": 0}
+    assert why.nothing_together(nothing) == "no known commit changed it"
+    assert why.nothing_together({**nothing, "large_commits": 3}) == "only large commits changed it"
+    assert why.nothing_together({**nothing, "commits": 2}) == "nothing changed together with it more than once"

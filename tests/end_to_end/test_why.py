@@ -113,6 +113,18 @@ def test_a_commit_made_just_before_a_question(daemon: RealDaemon, indexed: TestR
     assert found["hits"][0]["last_commit"]["subject"] == "Freshest"
 
 
+def test_a_rename_that_is_not_committed(daemon: RealDaemon, indexed: TestRepository) -> None:
+    indexed.git("mv", "src/session.py", "src/sessions.py")
+    code, found = run(daemon, indexed.top, "history", "src/sessions.py")
+    assert (code, found["commits"]) == (1, [])
+    assert found["notes"] == [
+        "it is there, but not committed; if it was renamed, it has its history once the rename is committed"
+    ]
+    indexed.git("commit", "-qm", "Rename")
+    code, found = run(daemon, indexed.top, "history", "src/sessions.py")
+    assert (code, len(found["commits"]), "notes" in found) == (0, 4, False)
+
+
 def test_a_definition_that_was_removed(daemon: RealDaemon, indexed: TestRepository) -> None:
     indexed.commit({"src/session.py": "class Session:\n    def refresh(self):\n        return 3\n"}, "Never close")
     daemon.call("sync", path=str(indexed.top))

@@ -553,8 +553,7 @@ def together(run: Run) -> int:
         result = client.together(**printing.query_arguments(run.args, run.cwd))
     run.show(result, lambda: printing.print_together(run.terminal, result, run.shown_cwd))
     found = bool(result["files"] or result["tests"] or result.get("definitions"))
-    nothing = "nothing changed together with it more than once" if result["commits"] else "no known commit changed it"
-    return _end(run, result, found=found, nothing=nothing)
+    return _end(run, result, found=found, nothing=printing.nothing_together(result))
 
 
 # health

@@ -53,7 +53,8 @@ def print_log(terminal: Terminal, result: LogResult, *, one_line: bool = False) 
         for line in commit["lines"]:
             terminal.print(f"    {_shown(terminal, safe(line), words)}")
         if files := _files(commit):
-            terminal.print(f"    {terminal.style('dim', safe_line(files))}")
+            room = terminal.out_width - 4 if terminal.full_screen else 4 * _MAX_LINE_CHARS
+            terminal.print(f"    {terminal.style('dim', cut_around(safe_line(files), 0, room))}")
 
 
 def nothing_found(searched: int) -> str:

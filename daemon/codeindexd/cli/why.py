@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from codeindexd.client.results import CompanionEntry, HistoryResult, TogetherResult, WhyResult
 
+_HOW_TO_ASK = "for example: codeindex why src/auth.py:42; for a file or a definition: codeindex history {}"
 _LINES = re.compile(r"(?P<path>.+?):(?P<first>[0-9]+)(?:[-:,](?P<last>[0-9]+))?", re.DOTALL)
 _PLACE = re.compile(r"(?P<path>.+?):(?P<line>[0-9]+)(?:[-:][0-9]+)?", re.DOTALL)
 _MAX_LINE_CHARS = 200  # where output does not go to a terminal
@@ -55,7 +56,7 @@ def requested_lines(args: argparse.Namespace) -> tuple[str, int, int | None]:
     """Return the path and the first and last line of a place. Raises UsageError."""
     place = _LINES.fullmatch(args.place)
     if place is None:
-        raise UsageError(f"not PATH:LINE: {args.place}", hint="for example: codeindex why src/auth.py:42")
+        raise UsageError(f"not PATH:LINE: {args.place}", hint=_HOW_TO_ASK.format(shlex.quote(args.place)))
     first, last = int(place["first"]), int(place["last"]) if place["last"] else None
     if first < 1 or (last is not None and last < first):
         raise UsageError(
@@ -157,6 +158,13 @@ def print_together(terminal: Terminal, result: TogetherResult, cwd: str) -> None
             _print_companion(terminal, one, result, cwd)
 
 
+def nothing_together(result: TogetherResult) -> str:
+    """Return what is said if nothing changes together with what was asked about."""
+    if result["commits"]:
+        return "nothing changed together with it more than once"
+    return "only large commits changed it" if result["large_commits"] else "no known commit changed it"
+
+
 def _print_companion(terminal: Terminal, one: CompanionEntry, result: TogetherResult, cwd: str) -> None:
     percent = f"({one['confidence']:.0%})"
     share = f"{one['count']:>5} of {result['commits']} {percent:>6}"
@@ -204,7 +212,7 @@ def _lines_changed(change: Mapping[str, Any]) -> str:
     if change["kind"] == "D":
         return "removed"
     if change["added"] < 0:
-        return "binary"
+        return "lines not counted"
     return f"+{change['added']} -{change['removed']}" if change["added"] or change["removed"] else ""
 
 

@@ -98,7 +98,8 @@ class HistoryQuestions:
             if not params["line"]:
                 await anyio.to_thread.run_sync(_check_repository, root, path)
                 found = await anyio.to_thread.run_sync(changes.of_path, root.history, path, limit)
-                return answers.of_path(root, path, found, took_s=time.perf_counter() - started)
+                notes = [] if found.commits else await anyio.to_thread.run_sync(_notes_on_uncommitted, root, path)
+                return with_notes(answers.of_path(root, path, found, took_s=time.perf_counter() - started), notes)
             definition = await self._definition_at(root, path, params["line"])
             if definition is None:
                 raise UsageError(
@@ -244,6 +245,13 @@ class HistoryQuestions:
         answer = (await history_jobs.ask(self._pool, request, LinesAnswer, about=about, urgent=is_quick)).answer
         mailmap = await anyio.to_thread.run_sync(mailmaps.SHARED.of_work_tree, git.location.top)
         return msgspec.structs.replace(answer, commits=[mailmap.commit(commit) for commit in answer.commits])
+
+
+def _notes_on_uncommitted(root: Root, path: bytes) -> list[str]:
+    """Return a note on a path that exists although no commit has it. Blocking."""
+    if not os.path.lexists(root.spec.path / os.fsdecode(path)):
+        return []
+    return ["it is there, but not committed; if it was renamed, it has its history once the rename is committed"]
 
 
 def _check_readable(root: Root, path: bytes) -> None:

@@ -189,12 +189,13 @@ class HistoryIndexer:
     async def catch_up(self) -> str:
         """Wait at most a second until the commits made before the call are indexed; return a note if they are not.
 
-        Before it is complete for the first time, and where it says itself why it is behind, the history is not waited
-        for, and the note is empty.
+        A history that is read for the first time, or that says itself how far or why it is behind, is not waited for,
+        and the note is empty.
         """
-        if self._phase is not HistoryPhase.COMPLETE or self._error is not None:
+        view = self._view
+        if view is None or not view.is_complete or self._error is not None:
             return ""
-        if not await anyio.to_thread.run_sync(self._watch.seems_changed):
+        if self._phase is HistoryPhase.COMPLETE and not await anyio.to_thread.run_sync(self._watch.seems_changed):
             return ""
         if not self._gate.is_open:
             return f"commits made since the root was paused are missing; to read them: codeindex resume {self._shown}"

@@ -138,7 +138,8 @@ async def _together(call: Call, values: dict[str, Any]) -> Answer:
     head = f"changed in {result['commits']:,} commits; with it changed, with the number of these commits:"
     if not texts:
         changed = f"changed in {result['commits']:,} commits; nothing changed with it more than once"
-        head = changed if result["commits"] else "no known commit changed it"
+        unknown = "only large commits changed it" if result["large_commits"] else "no known commit changed it"
+        head = changed if result["commits"] else unknown
     return _paged(head, texts, "together", budget, values["page"], total=result["total"])
 
 

@@ -224,6 +224,17 @@ def test_hits_show_matching_lines_and_paths(ask: Ask) -> None:
     assert len(hit.short_id) >= 7
 
 
+def test_paths_that_a_filter_asks_for_are_shown_first(tmp_path: Path, searcher: CommitSearcher) -> None:
+    repo = GitRepositoryForTests(tmp_path / "code")
+    repo.commit("Add all", {f"src/{name}.py": "x = 1\n" * (9 - len(name)) for name in ("a", "bb", "ccc", "dddd")})
+    store = HistoryStore.open_or_rebuild(tmp_path / "store", fingerprint="f", dimensions=256)
+    ask = Ask(searcher, read_into(store, repo))
+    for query in ("path:src/dddd.py", "all path:dddd.py"):
+        assert ask.answer(query).hits[0].changes[0].path == b"src/dddd.py"
+    assert ask.answer("all").hits[0].changes[0].path == b"src/a.py"
+    store.close()
+
+
 def test_an_unknown_definition_is_said(ask: Ask) -> None:
     answer = ask.answer("touches:Missing.name")
     assert answer.hits == []

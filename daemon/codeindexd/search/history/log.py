@@ -441,13 +441,14 @@ def _shown(
 ) -> list[CommitHit]:
     commits = snapshot.commits([number for number, _ in scored])
     wanted = frozenset(prepared.stems) - _ASKING_STEMS
+    asked = path_filter(query.include, ()) if query.include else None
     return [
         CommitHit(
             commit,
             snapshot.short_id(commit.id),
             score,
             _matching_lines(commit, query, wanted),
-            _ordered_changes(commit, snapshot.view.prefix, wanted, prepared.names),
+            _ordered_changes(commit, snapshot.view.prefix, wanted, prepared.names, asked),
         )
         for number, score in scored
         if (commit := commits.get(number)) is not None
@@ -469,13 +470,21 @@ def _matching_lines(commit: Commit, query: CommitQuery, wanted: frozenset[str]) 
     return tuple(lines[place] for place in places)
 
 
-def _ordered_changes(commit: Commit, prefix: bytes, wanted: frozenset[str], names: Sequence[str]) -> tuple[Change, ...]:
-    """Return the changes below ``prefix``, first those whose path or definitions the query names, then the largest."""
+def _ordered_changes(
+    commit: Commit,
+    prefix: bytes,
+    wanted: frozenset[str],
+    names: Sequence[str],
+    asked: Callable[[bytes], bool] | None,
+) -> tuple[Change, ...]:
+    """Return the changes below ``prefix``: those that a filter asked for, those that the query names, the largest."""
     lasts = {name.rpartition(".")[2] for name in names}
 
-    def key(change: Change) -> tuple[int, int]:
+    def key(change: Change) -> tuple[bool, int, int]:
+        paths = [path for path in (change.path, change.old_path) if path.startswith(prefix) and path]
+        is_asked = asked is not None and any(asked(path[len(prefix) :]) for path in paths)
         words = set(stems_of(path_words(change.path).split()))
         named = len(wanted & words) + 2 * sum(one.rpartition(".")[2] in lasts for one in change.definitions)
-        return -named, -(max(change.added, 0) + max(change.removed, 0))
+        return not is_asked, -named, -(max(change.added, 0) + max(change.removed, 0))
 
     return tuple(sorted((change for change in commit.changes if change.path.startswith(prefix)), key=key))
