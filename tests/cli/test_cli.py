@@ -295,6 +295,16 @@ def test_hits_are_printed_for_editors_and_for_scripts(daemon: FakeDaemon) -> Non
     assert out == "14\tcheck_password\tfunction\n"
 
 
+def test_a_form_feed_ends_no_line(daemon: FakeDaemon) -> None:
+    snippet = "def f():\n    a\n\f\n    locked\n    b\n"
+    hit = place("/p", snippet=snippet, start_line=10, end_line=14, best_line=13)
+    daemon.answers["search"] = {"query": "x", "state": "fresh", "dense_coverage": 1.0, "hits": [hit]}
+    _, out, _ = on_terminal(daemon, "search", "--all", "--vimgrep", "locked")
+    assert out.endswith("src/auth.py:13:5:    locked\n")
+    _, out, _ = on_terminal(daemon, "search", "--all", "--color", "never", "locked")
+    assert "\n13:     locked\n14:     b\n" in out
+
+
 def test_a_hit_is_a_hyperlink_where_the_terminal_shows_them(daemon: FakeDaemon) -> None:
     _, out, _ = on_terminal(daemon, "search", "--all", "locked", TERM_PROGRAM="WezTerm")
     assert "\x1b]8;;file://" in out

@@ -31,6 +31,11 @@ def test_more_detail_shows_more() -> None:
     assert excerpt(hit(), Detail.WHOLE, frozenset()) == f"100: {BODY}"
 
 
+def test_a_form_feed_ends_no_line() -> None:
+    text = "def load():\n    a\n\f\n    b\n    c"
+    assert excerpt(hit(snippet=text, best_line=103), Detail.LINE, frozenset()) == "103:     b"
+
+
 def test_blank_lines_at_the_ends_of_a_run_are_left_out() -> None:
     assert excerpt(hit(best_line=134), Detail.CORE, frozenset()) == "101: def load(path):\n134:     return 1"
     assert excerpt(hit(best_line=132), Detail.LINE, frozenset()) == ""

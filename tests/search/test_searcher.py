@@ -261,6 +261,24 @@ async def test_copies_in_several_roots_take_one_place(indexed: Indexed, tmp_path
     other.close()
 
 
+async def test_only_line_feeds_end_lines(indexed: Indexed) -> None:
+    """A form feed between definitions, as in sources of GNU, is a part of its line to editors, git and grep."""
+    indexed.save(
+        "box.py", "class Box:\n    def open(self):\n        return 1\n\f\n    def shut(self):\n        return self\n"
+    )
+    indexed.save("odd.py", "a_1 = '\x85\u2028\x1c'\na_2 = 2\n\v\na_4 = 4\n")
+    for text, path, line in (
+        ("Box.shut", b"box.py", 5),
+        ("return self", b"box.py", 6),
+        ('"return self"', b"box.py", 6),
+        ("/^    def shut/", b"box.py", 5),
+        ("a_4", b"odd.py", 4),
+        ("/a_2/", b"odd.py", 2),
+    ):
+        hit = (await searcher().search([indexed], parse(text), 10)).hits[0]
+        assert (hit.chunk.path, hit.best_line) == (path, line), text
+
+
 async def test_a_hit_shows_the_line_that_the_query_names(indexed: Indexed) -> None:
     indexed.save("long.py", "def long():\n" + "".join(f"    step_{number} = 1\n" for number in range(12)))
     for text, line in (("long.py:7", 7), ("step_9 = 1", 11), ('"step_4 ="', 6), ("/step_11/", 13), ("long", 1)):

@@ -12,6 +12,7 @@ from codeindexd.cli.columns import cut_around, width_of
 from codeindexd.cli.signals import describe_part
 from codeindexd.cli.terminal import Terminal, safe, safe_line
 from codeindexd.errors import UsageError
+from codeindexd.protocol.snippets import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -256,13 +257,13 @@ def _values(hit: Hit, words: frozenset[str], cwd: str) -> dict[str, Any]:
 
 def _best_text(hit: Hit) -> str:
     """Return the best line of a hit, as it stands in the file."""
-    lines = hit["snippet"].splitlines()
+    lines = lines_of(hit["snippet"])
     row = _best_row(hit)
     return lines[row] if row < len(lines) else ""
 
 
 def _snippet(terminal: Terminal, hit: Hit, words: frozenset[str], context: int) -> None:
-    lines = hit["snippet"].splitlines()
+    lines = lines_of(hit["snippet"])
     best = _best_row(hit)
     first, last = max(0, best - context), min(len(lines), best + context + 1)
     first_line = hit.get("cell_line", hit["start_line"])  # in a notebook, lines are counted in the cell

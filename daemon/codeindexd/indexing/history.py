@@ -198,14 +198,11 @@ class HistoryIndexer:
         if self._phase is HistoryPhase.COMPLETE and not await anyio.to_thread.run_sync(self._watch.seems_changed):
             return ""
         if not self._gate.is_open:
-            return f"commits made since the root was paused are missing; to read them: codeindex resume {self._shown}"
+            resume = f"codeindex resume {shlex.quote(str(self._path))}"
+            return f"commits made since the root was paused are missing; to read them: {resume}"
         with anyio.move_on_after(_CATCH_UP_S) as scope:
             await self.sync()
         return _NEWEST_MISSING if scope.cancelled_caught else ""
-
-    @property
-    def _shown(self) -> str:
-        return shlex.quote(str(self._path))
 
     @property
     def _is_behind_the_code(self) -> bool:

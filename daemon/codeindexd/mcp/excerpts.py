@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from codeindexd.protocol.printable import safe_line
+from codeindexd.protocol.snippets import lines_of
 
 if TYPE_CHECKING:
     from codeindexd.client.results import Definition, Hit, Place
@@ -61,7 +62,7 @@ def excerpt(place: Hit | Place | Definition, detail: Detail, words: frozenset[st
     """
     if detail is Detail.PLACE:
         return ""
-    lines = place["snippet"].splitlines()
+    lines = lines_of(place["snippet"])
     first = place.get("cell_line", place["start_line"])
     best = min(max(0, _best_row(place)), max(0, len(lines) - 1))
     shown = set(range(max(0, best - detail), min(len(lines), best + detail + 1)))

@@ -13,6 +13,7 @@ from codeindexd.analysis import secrets
 from codeindexd.analysis.chunking.encoding import source_text
 from codeindexd.analysis.tokens import Tokenizer, split_identifier
 from codeindexd.protocol.places import text_of_path
+from codeindexd.protocol.snippets import lines_of
 from codeindexd.search.best_line import BestLine, definition_around, name_place
 from codeindexd.search.confirm import ConfirmedChunk, confirm
 from codeindexd.search.copies import copies_of
@@ -170,7 +171,7 @@ def _hit(
     root: SearchableRoot, one: Ranked, chunk: StoredChunk, place: ConfirmedChunk, snippet: str, request: HitRequest
 ) -> Hit:
     row = place.row_of(one.candidate.line + place.start_line - chunk.span.start_line) if one.candidate.line else None
-    lines = snippet.splitlines()
+    lines = lines_of(snippet)
     if row is None:
         row = request.best.offset(lines, chunk.span.symbols)
     shown = definition_around(lines, chunk.span.symbols, row)

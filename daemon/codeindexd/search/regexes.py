@@ -11,6 +11,7 @@ from typing import Any, Final
 import re2
 
 from codeindexd.errors import InvalidQueryError
+from codeindexd.protocol.snippets import lines_of
 from codeindexd.search.unicode_classes import for_any_script
 
 MAX_REGEX_CHARS: Final = 1000  # of all regexes of a query together
@@ -120,7 +121,7 @@ def _shown(pattern: str) -> str:
 
 
 def _as_searched(text: str) -> bytes:
-    return "\n".join(text.splitlines()).encode("utf-8", "surrogatepass")
+    return "\n".join(lines_of(text)).encode("utf-8", "surrogatepass")
 
 
 def compile_regex(pattern: str, budget: TimeBudget | None = None) -> LineRegex:

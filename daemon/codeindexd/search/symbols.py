@@ -15,6 +15,7 @@ from codeindexd.analysis.chunking.grammars import LANGUAGES, languages_to_instal
 from codeindexd.analysis.chunking.line_outline import LINE_LANGUAGES
 from codeindexd.analysis.chunking.notation import native_name
 from codeindexd.analysis.chunking.samples import DOCUMENTS
+from codeindexd.protocol.snippets import lines_of
 from codeindexd.search.best_line import name_place
 from codeindexd.search.file_roles import FileRole, role_of
 from codeindexd.search.hits import Hit, HitRequest, first_hits
@@ -156,7 +157,7 @@ def _confirmed(hit: Hit, stored: StoredDefinition) -> ConfirmedDefinition:
     row = hit.place.row_of(line)
     if row is None:  # several lines of a notebook's cell are on one line of its file
         symbol = Symbol(one.name, one.qualified, one.kind, 0)
-        row = name_place(hit.snippet.splitlines(), symbol).line_offset
+        row = name_place(lines_of(hit.snippet), symbol).line_offset
     moved = replace(one, line=line, start_line=one.start_line + shift, end_line=one.end_line + shift)
     name = native_name(stored.outline, stored.number, hit.chunk.language)
     return ConfirmedDefinition(replace(hit, best_line=line, best_row=row), moved, name)
