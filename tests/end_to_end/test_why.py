@@ -260,6 +260,27 @@ def test_no_repository(daemon: RealDaemon, tmp_path: Path) -> None:
         assert "is in no git repository" in found["error"]["message"]
 
 
+def test_a_root_without_repository_costs_the_others_nothing(
+    daemon: RealDaemon, indexed: TestRepository, tmp_path: Path
+) -> None:
+    plain = tmp_path / "a_plain_directory"  # which is asked first
+    plain.mkdir()
+    (plain / "session.py").write_text(CODE.format(1, 2))
+    daemon.call("roots.add", path=str(plain), wait=True)
+    code, found = run(daemon, indexed.top, "together", "--all", "Session.refresh")
+    assert (code, found["root"]) == (0, str(indexed.top))
+    code, found = run(daemon, indexed.top, "history", "--all", "Session.refresh")
+    assert (code, [one["subject"] for one in found["commits"]]) == (0, ["Refresh thrice (#12)", "Begin"])
+    indexed.commit({"src/session.py": "class Session:\n    pass\n"}, "Remove methods")
+    (plain / "session.py").unlink()
+    daemon.call("sync", path=str(plain))
+    daemon.call("sync", path=str(indexed.top))
+    code, found = run(daemon, indexed.top, "history", "--all", "Session.close")
+    assert (code, found["commits"][0]["subject"]) == (0, "Remove methods")
+    code, found = run(daemon, plain, "together", "Session.refresh")
+    assert (code, "no git repository" in found["error"]["message"]) == (5, True)
+
+
 def test_people_are_shown_by_the_mailmap(daemon: RealDaemon, indexed: TestRepository) -> None:
     """As by git, in every answer, and without indexing anything again when it is edited."""
     top = indexed.top

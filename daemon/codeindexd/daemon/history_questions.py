@@ -6,10 +6,10 @@ import math
 import os
 import shlex
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio.to_thread
 import msgspec
@@ -36,11 +36,12 @@ from codeindexd.roots.supervisor import RootSupervisor
 from codeindexd.scan.ignore.builtin import FINAL
 from codeindexd.search.graph.queries import GraphSearcher, Place, ShownDefinition
 from codeindexd.search.history import changes
-from codeindexd.search.history.changes import TouchedDefinition
+from codeindexd.search.history.changes import TogetherDefinitions, TouchedDefinition
 from codeindexd.workers.pool import WorkerPool
 
 Params = Mapping[str, Any]
 Result = dict[str, Any]
+T = TypeVar("T")
 _MOST_DEFINITIONS = 5  # of one name, whose histories are shown together
 
 
@@ -115,7 +116,7 @@ class HistoryQuestions:
                 found = await anyio.to_thread.run_sync(changes.of_path, removed[0].history, removed[1], limit)
                 return answers.of_path(*removed, found, took_s=time.perf_counter() - started)
             return answers.of_former(params["name"], touched, similar, took_s=time.perf_counter() - started)
-        histories = [await self._history_of(one, limit) for one in definitions[:_MOST_DEFINITIONS]]
+        histories = await _answered(partial(self._history_of, one, limit) for one in definitions[:_MOST_DEFINITIONS])
         return answers.of_definitions(
             params["name"] or "",
             histories,
@@ -140,8 +141,8 @@ class HistoryQuestions:
                     hint="ask about a file or a directory in it",
                 )
             return await self._together_with_path(root, path, limit, started)
-        for root in await self._roots_asked_by_name(params):
-            found = await anyio.to_thread.run_sync(changes.together_with_definition, root.history, params["name"])
+        roots = await self._roots_asked_by_name(params)
+        for root, found in await _answered(partial(_together_with_definition, root, params["name"]) for root in roots):
             if found is not None:
                 return answers.together_with_definition(
                     root, params["name"], found, limit=limit, took_s=time.perf_counter() - started
@@ -202,12 +203,9 @@ class HistoryQuestions:
 
     async def _touched(self, params: Params, limit: int) -> list[tuple[Root, list[TouchedDefinition]]]:
         """Return the commits that touched a definition that no longer exists."""
-        found = []
-        for root in await self._roots.roots_indexing(paths_of(params["roots"])):
-            touched = await anyio.to_thread.run_sync(changes.of_name, root.history, params["name"], limit)
-            if touched:
-                found.append((root, touched))
-        return found
+        roots = await self._roots.roots_indexing(paths_of(params["roots"]))
+        every = await _answered(partial(_commits_that_touched, root, params["name"], limit) for root in roots)
+        return [(root, touched) for root, touched in every if touched]
 
     async def _removed_path(self, params: Params) -> tuple[Root, bytes] | None:
         """Return the file or directory that a name means although it is gone: one that some commit changed.
@@ -219,9 +217,12 @@ class HistoryQuestions:
         for place in places:
             try:
                 root, path = await self._file(place / params["name"])
+                is_known = await anyio.to_thread.run_sync(changes.is_known_path, root.history, path)
             except (NotIndexedError, ValueError):  # an absolute path elsewhere, or a name that cannot be one
                 continue
-            if await anyio.to_thread.run_sync(changes.is_known_path, root.history, path):
+            except NoHistoryError:  # that of another root may know it
+                continue
+            if is_known:
                 return root, path
         return None
 
@@ -245,6 +246,31 @@ class HistoryQuestions:
         answer = (await history_jobs.ask(self._pool, request, LinesAnswer, about=about, urgent=is_quick)).answer
         mailmap = await anyio.to_thread.run_sync(mailmaps.SHARED.of_work_tree, git.location.top)
         return msgspec.structs.replace(answer, commits=[mailmap.commit(commit) for commit in answer.commits])
+
+
+async def _answered(questions: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
+    """Return the answers to questions about several histories, without those of roots that have none.
+
+    Raises NoHistoryError if there are questions, and none has an answer.
+    """
+    found: list[T] = []
+    refused: list[NoHistoryError] = []
+    for question in questions:
+        try:
+            found.append(await question())
+        except NoHistoryError as error:
+            refused.append(error)
+    if refused and not found:
+        raise refused[0]
+    return found
+
+
+async def _together_with_definition(root: Root, name: str) -> tuple[Root, TogetherDefinitions | None]:
+    return root, await anyio.to_thread.run_sync(changes.together_with_definition, root.history, name)
+
+
+async def _commits_that_touched(root: Root, name: str, limit: int) -> tuple[Root, list[TouchedDefinition]]:
+    return root, await anyio.to_thread.run_sync(changes.of_name, root.history, name, limit)
 
 
 def _notes_on_uncommitted(root: Root, path: bytes) -> list[str]:
