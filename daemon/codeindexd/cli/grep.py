@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from codeindexd.cli.common_options import add_colour, whole_number
@@ -23,6 +24,11 @@ Without PATH, the current directory is searched. Every matching line of every in
 standard error says how many files could not be searched, and why.
 Exit codes: 0 a line matches, 1 no line matches, 2 usage error, 3 not indexed, 4 no daemon, 5 failed, 6 timed out
 """
+_PATTERN_OPTIONS = frozenset({"-e", "--regexp"})
+_NEEDLESS_OPTIONS = re.compile(r"-[nNiSwFlco]*(?:[rREHsaI][nNiSwFlco]*)+")  # perhaps beside some that exist
+_NEEDLESS_LONG_OPTIONS = frozenset(
+    {"--recursive", "--extended-regexp", "--with-filename", "--no-messages", "--text", "--hidden"}
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,6 +92,17 @@ def parameters(args: argparse.Namespace, cwd: str, *, highlights: bool) -> dict[
         "every_match": args.only_matching or args.vimgrep or highlights or args.json,
         "sync": args.sync,
     }
+
+
+def hint_on_options(words: list[str], pattern: str) -> str:
+    """Return the hint on options of grep that do not exist here; "" if others are among ``words``."""
+    import shlex
+
+    if all(word in _PATTERN_OPTIONS for word in words):
+        return f"the pattern needs no option: codeindex grep -- {shlex.quote(pattern)}"
+    if all(word in _NEEDLESS_LONG_OPTIONS or _NEEDLESS_OPTIONS.fullmatch(word) for word in words):
+        return f"leave {' '.join(words)} out: every indexed file is searched, for a regex, and shown with its path"
+    return ""
 
 
 def _order(match: Line) -> int:

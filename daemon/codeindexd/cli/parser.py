@@ -120,6 +120,8 @@ def _unrecognized(parser: Parser, args: argparse.Namespace, words: list[str]) ->
 
     text = [*(getattr(args, "query", None) or []), *words] if hasattr(args, "query") else words
     hint = f"to search for it, put -- before it: {parser.prog} -- {shlex.join(text)}"
+    if args.command == "grep":
+        hint = grep.hint_on_options(words, args.pattern) or hint
     raise UsageError(message, hint=hint)
 
 
