@@ -186,6 +186,31 @@ def test_a_request_times_out_and_closes_the_connection(daemon: FakeDaemon) -> No
         assert client.info()["pid"] == 4242  # on a new connection, where the late answer cannot arrive
 
 
+def test_a_client_answers_one_caller_at_a_time(daemon: FakeDaemon, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    with Client(daemon.socket_path, start=False) as client:
+
+        def ask_meanwhile(progress: object) -> None:
+            client.info()
+
+        with pytest.raises(UsageError, match="waiting for another answer") as caught:
+            client.add(tmp_path / "more", on_progress=ask_meanwhile)
+        assert "one Client for each thread" in caught.value.hint
+
+
+def test_an_async_client_that_is_not_open_says_so(daemon: FakeDaemon) -> None:
+    async def main() -> None:
+        client = AsyncClient(daemon.socket_path, start=False)
+        with pytest.raises(NoDaemonError, match="the client is not open"):
+            await client.info()
+        async with client:
+            await client.info()
+        with pytest.raises(NoDaemonError, match="the client is closed"):
+            await client.info()
+
+    anyio.run(main)
+
+
 def test_a_stopping_daemon_refuses_queries_and_then_is_gone(tmp_path: Path) -> None:
     with FakeDaemon(tmp_path / "s") as daemon:
         daemon.answers["search"] = ShuttingDownError("the daemon is stopping")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 _MAX_QUEUED_LINES = 16
+_WHERE_IT_IS_OPEN = "make requests inside its `async with`"
 
 
 class _PendingCall:
@@ -71,7 +72,7 @@ class AsyncClient(AsyncMethods):
         self._notifications: deque[results.Notification] = deque(maxlen=core.MAX_KEPT_NOTIFICATIONS)
         self._notified = anyio.Event()
         self._progress_listeners: list[Callable[[results.Progress], None]] = []
-        self._end_error: CodeindexError | None = None
+        self._end_error: CodeindexError | None = NoDaemonError("the client is not open", hint=_WHERE_IT_IS_OPEN)
         self._last_id = 0
 
     async def __aenter__(self) -> Self:
@@ -98,7 +99,7 @@ class AsyncClient(AsyncMethods):
         finally:
             with anyio.CancelScope(shield=True):
                 await self._stream.aclose()
-            self._end(NoDaemonError("the client is closed", hint="make requests inside its `async with`"))
+            self._end(NoDaemonError("the client is closed", hint=_WHERE_IT_IS_OPEN))
             self._outgoing.close()
 
     async def _connect(self) -> anyio.abc.ByteStream:

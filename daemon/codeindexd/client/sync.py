@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+from _thread import allocate_lock
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
@@ -13,7 +14,7 @@ from codeindexd import protocol
 from codeindexd.client import core
 from codeindexd.client.core import PathLike
 from codeindexd.client.methods import Methods
-from codeindexd.errors import CodeindexError, FailedError, NoDaemonError, TimedOutError
+from codeindexd.errors import CodeindexError, FailedError, NoDaemonError, TimedOutError, UsageError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -28,7 +29,7 @@ _NOBODY_THERE = (FileNotFoundError, NotADirectoryError, ConnectionRefusedError)
 
 
 class Client(Methods):
-    """A connection to the daemon of this user, opened by the first request. Not thread-safe.
+    """A connection to the daemon of this user, opened by the first request. For one thread, and one request at a time.
 
     With ``socket_path`` None, the client finds this user's daemon, whatever environment it was started in. With
     ``start``, it starts a daemon if none can be reached. It also replaces a daemon whose installation was removed or
@@ -58,6 +59,7 @@ class Client(Methods):
         self._lines: deque[bytes] = deque()
         self._notifications: deque[results.Notification] = deque(maxlen=core.MAX_KEPT_NOTIFICATIONS)
         self._last_id = 0
+        self._free = allocate_lock()
 
     def __enter__(self) -> Self:
         return self
@@ -119,6 +121,22 @@ class Client(Methods):
         """
         if self._socket is None:
             self._open()
+        if not self._free.acquire(blocking=False):
+            raise UsageError(
+                f"{method}: this client is waiting for another answer",
+                hint="use one Client for each thread, and another one in callbacks",
+            )
+        try:
+            return self._ask(method, params, on_notification)
+        finally:
+            self._free.release()
+
+    def _ask(
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        on_notification: Callable[[results.Notification], None] | None,
+    ) -> Any:
         self._last_id += 1
         self._send(core.request_line(self._last_id, method, params))
         while True:
