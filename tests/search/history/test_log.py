@@ -235,6 +235,23 @@ def test_paths_that_a_filter_asks_for_are_shown_first(tmp_path: Path, searcher: 
     store.close()
 
 
+def test_a_name_may_have_more_in_front_than_the_history_knows(tmp_path: Path, searcher: CommitSearcher) -> None:
+    """Such as its package, which a search shows."""
+    repo = GitRepositoryForTests(tmp_path / "code")
+    java = "package com.shop;\n\nclass Cart {\n    int total(int a) {\n        return a;\n    }\n}\n"
+    repo.commit("Add carts", {"src/Cart.java": java, "src/Box.java": java.replace("Cart", "Box")})
+    repo.commit("Sum up", {"src/Cart.java": java.replace("return a", "return a + 1")})
+    store = HistoryStore.open_or_rebuild(tmp_path / "store", fingerprint="f", dimensions=256)
+    ask = Ask(searcher, read_into(store, repo))
+    assert ask("touches:com.shop.Cart.total") == ask("touches:Cart.total") == ["Sum up", "Add carts"]
+    assert ask("touches:com.shop.Box") == ask("touches:Box") == ["Add carts"]
+    assert ask("touches:com.shop.Tin.total") == []
+    (note,) = ask.answer("touches:com.shop.Cart.total").notes
+    assert note == "the history knows com.shop.Cart.total as Cart.total; others of this name count as well"
+    assert ask.answer("touches:Cart.total").notes == []
+    store.close()
+
+
 def test_an_unknown_definition_is_said(ask: Ask) -> None:
     answer = ask.answer("touches:Missing.name")
     assert answer.hits == []

@@ -149,6 +149,10 @@ def test_definitions_by_any_part_of_their_name(store: HistoryStore) -> None:
     assert [one.number for one in snapshot.changed_definition("client.GET")] == [1]
     assert [one.name for one in snapshot.changed_inside("Client")] == ["Client.get"]
     assert snapshot.changed_definition("lient.get") == []
+    assert [one.number for one in snapshot.changed_definition("com.shop.Client.get")] == [1]
+    assert [one.number for one in snapshot.changed_definition("shop.Client")] == [2]
+    assert snapshot.changed_definition("Shop.Client") == []
+    assert [one.name for one in snapshot.changed_inside("shop.Client")] == ["Client.get"]
 
 
 def test_issues_terms_vectors_and_authors(store: HistoryStore) -> None:

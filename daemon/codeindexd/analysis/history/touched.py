@@ -48,7 +48,8 @@ _TYPES = rb"(?:class|interface|enum|struct|trait|object|protocol|extension|recor
 
 _PYTHON = rb"^([ \t]*)(?:async[ \t]+)?(?:def|class)[ \t]+(\w+)"
 _JAVASCRIPT = (
-    rb"^([ \t]*)(?:export[ \t]+)?(?:default[ \t]+)?(?:declare[ \t]+)?(?:abstract[ \t]+)?(?:async[ \t]+)?"
+    rb"^([ \t]*)(?:export[ \t]+|(?:module\.)?exports(?:\.\w+)?[ \t]*=[ \t]*)?"
+    rb"(?:default[ \t]+)?(?:declare[ \t]+)?(?:abstract[ \t]+)?(?:async[ \t]+)?"
     rb"(?:function\b[ \t]*\*?|class|interface|enum|namespace|type)[ \t]+([\w$]+)"
     rb"|^([ \t]*)(?:export[ \t]+)?(?:const|let|var)[ \t]+([\w$]+)[^=\n;]{0,200}=[ \t]*(?:async\b[ \t]*)?"
     rb"(?:function\b|\([^()\n]{0,300}\)[^=\n]{0,100}=>|[\w$]+[ \t]*=>)"
@@ -57,7 +58,9 @@ _JAVASCRIPT = (
     + _JS_MODIFIERS
     + rb"(#?[\w$]+)[ \t]*(?:<[^<>\n]{0,100}>)?\([^()\n]{0,300}\)[^;={}\n]{0,200}\{[ \t]*$"
 )
-_GO = rb"^()func[ \t]+(?:\([^()\n]*\)[ \t]*)?(\w+)|^()type[ \t]+(\w+)"
+_GO = (  # with the type of the receiver: Router) Match
+    rb"^()func[ \t]+(?:\([ \t]*(?:\w+[ \t]+)?[* \t]*)?(\w+(?:(?:\[[^\]\n]*\])?[ \t]*\)[ \t]*\w+)?)|^()type[ \t]+(\w+)"
+)
 _RUST = (
     rb"^([ \t]*)(?:pub(?:\([^()\n]*\))?[ \t]+)?(?:(?:async|const|unsafe|default|extern(?:[ \t]+\"[^\"\n]*\")?)[ \t]+)*"
     rb"(?:fn|struct|enum|trait|mod|union|type|macro_rules!)[ \t]+(\w+)"
@@ -73,9 +76,8 @@ _CURLY = (
     rb"|^([ \t]*)(?:@\w+[ \t]+)*"
     + _C_MODIFIERS
     + rb"(?:fun|func|def|fn)[ \t]+(?:<[^<>\n]{0,100}>[ \t]*)?(?:[\w<>?]+\.)?(\w+)"
-    rb"|^([ \t]+)(?:@\w+[ \t]+)*"
-    + _C_MODIFIERS
-    + rb"(?:[\w.]+(?:<[^()\n]{0,200}?>)?(?:\[\])*\??[ \t]+)(\w+)[ \t]*\([^;\n]*$"
+    rb"|^([ \t]+)(?:@\w+[ \t]+)*" + _C_MODIFIERS + rb"(?:<[^()\n]{0,200}?>[ \t]+)?"  # type parameters of a method
+    rb"(?:[\w.]+(?:<[^()\n]{0,200}?>)?(?:\[\])*\??[ \t]+)(\w+)[ \t]*\([^;\n]*$"
 )
 _C = (
     rb"^()(?![ \t])(?:[A-Za-z_][\w \t*&:<>,]{0,200}?[ \t*&])?([A-Za-z_~][\w:~]*)[ \t]*\([^;\n]*$"
@@ -101,6 +103,8 @@ _SQL = (
     rb"(?:table|view|function|procedure|trigger|index|type)[ \t]+(?:if[ \t]+not[ \t]+exists[ \t]+)?([\w.\"]+)"
 )
 
+_AFTER_RECEIVER = re.compile(rb"(?:\[[^\]]*\])?[ \t]*\)[ \t]*")
+
 _BY_LANGUAGE = {
     "python": _PYTHON, "javascript": _JAVASCRIPT, "typescript": _JAVASCRIPT, "tsx": _JAVASCRIPT, "vue": _JAVASCRIPT,
     "svelte": _JAVASCRIPT, "go": _GO, "rust": _RUST, "ruby": _RUBY, "php": _PHP, "java": _CURLY, "csharp": _CURLY,
@@ -116,6 +120,11 @@ class _Beginning(Struct, frozen=True):
     line: int
     indent: int
     name: bytes
+
+
+def _beginning(line: int, match: re.Match[bytes]) -> _Beginning:
+    number = match.lastindex or 0
+    return _Beginning(line, len(match[number - 1]), _AFTER_RECEIVER.sub(b".", match[number]))
 
 
 def has_definitions(language: str) -> bool:
@@ -188,7 +197,7 @@ class _Text:
             if match[number] not in _NO_NAMES:
                 line += text.count(b"\n", place, match.start())
                 place = match.start()
-                found.append(_Beginning(line, len(match[number - 1]), match[number]))
+                found.append(_beginning(line, match))
                 if len(found) >= MAX_NAMES:
                     break
         return found
@@ -200,8 +209,8 @@ class _Text:
         candidates = np.flatnonzero(self._indents[: line - 1] < indent)
         for place in candidates[: -_MOST_CANDIDATES - 1 : -1].tolist():
             match = self._pattern.match(self._data, self._starts[place], self._starts[place + 1])
-            if match is not None and match[number := match.lastindex or 0] not in _NO_NAMES:
-                return _Beginning(place + 1, len(match[number - 1]), match[number])
+            if match is not None and match[match.lastindex or 0] not in _NO_NAMES:
+                return _beginning(place + 1, match)
         return None
 
 

@@ -191,7 +191,8 @@ class CommitSearcher:
             for number, score in dense.items():
                 scores[number] = scores.get(number, 0.0) + _DENSE * score
         for name in prepared.names:
-            touching = {one.number for one in snapshot.changed_definition(name)}
+            end = f".{name.lower()}"
+            touching = {one.number for one in snapshot.changed_definition(name) if f".{one.name.lower()}".endswith(end)}
             if len(touching) <= _DEPTH:
                 for number in touching:
                     if allowed is None or _contains(allowed, number):
@@ -348,9 +349,12 @@ def _passing(snapshot: HistorySnapshot, query: CommitQuery, notes: list[str]) ->
     if query.exclude:
         without.append(_changing(snapshot, query.exclude))
     for name, kept in [(one, parts) for one in query.touches] + [(one, without) for one in query.touches_left_out]:
-        touching = [one.number for one in snapshot.changed_definition(name) + snapshot.changed_inside(name)]
+        touched = snapshot.changed_definition(name)
+        touching = [one.number for one in touched + snapshot.changed_inside(name)]
         if not touching and kept is parts:
             notes.append(f"no commit touches a definition called {name}")
+        elif touched and len(touched[0].name) < len(name):
+            notes.append(f"the history knows {name} as {touched[0].name}; others of this name count as well")
         kept.append(np.unique(np.array(touching, dtype=np.int64)))
     for issue in query.issues:
         naming = sorted(snapshot.naming_issue(issue))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
@@ -118,6 +118,20 @@ class PresentNames(Struct, frozen=True):
                 break
             place, path = later
         return path
+
+
+def _longest_ends(names: Mapping[int, str], name: str) -> dict[int, str]:
+    """Return those of ``names`` that are equal to ``name`` or to as many of its last parts as any.
+
+    The last part alone counts only if no name has it inside something else, and what is left out is in lowercase, like
+    a package.
+    """
+    ends = {number: one for number, one in names.items() if f".{name}".endswith(f".{one}")}
+    longest = max(map(len, ends.values()), default=0)
+    front, _, last = name.rpartition(".")
+    if front and longest == len(last) and (not front.islower() or any("." in one for one in names.values())):
+        return {}
+    return {number: one for number, one in ends.items() if len(one) == longest}
 
 
 class People:
@@ -509,23 +523,23 @@ class HistorySnapshot:
     def changed_definition(self, name: str) -> list[DefinitionChange]:
         """Return the commits that touched a definition, newest first.
 
-        ``name`` is its qualified name or the last parts of it; without such a definition, letter case is ignored.
+        ``name`` is its qualified name or the last parts of it; without such a definition, letter case is ignored, and
+        then what the history does not know at its beginning is left out, such as a package.
         """
         found = dictionary.ids_called(self._reader, name.rpartition(".")[2])
         matching = {number: one for number, one in found.items() if f".{one}".endswith(f".{name}")}
         if not matching:
             lower = name.lower()
             matching = {number: one for number, one in found.items() if f".{one.lower()}".endswith(f".{lower}")}
-        return self._touching(matching)
+        return self._touching(matching or _longest_ends(found, name))
 
     def changed_inside(self, name: str) -> list[DefinitionChange]:
-        """Return the commits that touched a definition inside the one with the qualified ``name``, newest first."""
-        outer = [
-            number
-            for number, one in dictionary.ids_called(self._reader, name.rpartition(".")[2]).items()
-            if one == name
-        ]
-        return self._touching(dictionary.inside(self._reader, outer))
+        """Return the commits that touched a definition inside the one with the qualified ``name``, newest first.
+
+        What the history does not know at the beginning of the name is left out, such as a package.
+        """
+        found = dictionary.ids_called(self._reader, name.rpartition(".")[2])
+        return self._touching(dictionary.inside(self._reader, [*_longest_ends(found, name)]))
 
     def _touching(self, names: dict[int, str]) -> list[DefinitionChange]:
         rows = self._reader.rows_in(
