@@ -252,6 +252,13 @@ def test_a_name_may_have_more_in_front_than_the_history_knows(tmp_path: Path, se
     store.close()
 
 
+def test_words_that_no_commit_has_are_said(ask: Ask) -> None:
+    answer = ask.answer("zyzzyva quux_flurb")
+    assert answer.notes == ["no commit has any of these words; the closest in meaning are shown"]
+    for text in ("cookies", "zyzzyva cookies", "session.py", "refresh", "template", "zyzzyva author:nobody"):
+        assert ask.answer(text).notes == []
+
+
 def test_an_unknown_definition_is_said(ask: Ask) -> None:
     answer = ask.answer("touches:Missing.name")
     assert answer.hits == []
@@ -261,7 +268,7 @@ def test_an_unknown_definition_is_said(ask: Ask) -> None:
 def test_an_issue_and_an_id_that_nothing_has_are_said(ask: Ask) -> None:
     assert ask.answer("#987654").notes == ["no commit names #987654"]
     assert ask.answer("0123456").notes == ["no commit has an id that begins with 0123456"]
-    assert ask.answer("12").notes == []
+    assert ask.answer("12").notes == ["no commit has this word; the closest in meaning are shown"]
 
 
 def test_a_repository_without_commits_is_said(tmp_path: Path, searcher: CommitSearcher) -> None:

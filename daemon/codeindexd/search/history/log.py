@@ -141,6 +141,9 @@ class CommitSearcher:
         elif query.text and (prepared.stems or prepared.identifiers):
             answer.is_ranked = True
             scored = self._ranked(snapshot, prepared, allowed, limit, now())
+            if scored and not query.ids and not any(map(snapshot.has_word, prepared.stems)):
+                words = "this word" if len(set(prepared.stems)) == 1 else "any of these words"
+                answer.notes.append(f"no commit has {words}; the closest in meaning are shown")
             answer.hits = _shown(snapshot, query, prepared, scored)
         elif not query.text:
             numbers = snapshot.order[:limit].tolist() if allowed is None else snapshot.newest_first(allowed)

@@ -582,6 +582,10 @@ class HistorySnapshot:
         """Return how many commits have ``word``, a stem, in their messages."""
         return self._lexical.document_frequency(word, MESSAGE_FIELD)
 
+    def has_word(self, word: str) -> bool:
+        """Return True if some commit has ``word``, a stem, in its message, or in what it changes."""
+        return any(self._lexical.document_frequency(word, field) for field in (MESSAGE_FIELD, CONTEXT_FIELD))
+
     @property
     def is_everything(self) -> bool:
         """True if every commit of the store is one of the root's, so that no filter is needed."""
