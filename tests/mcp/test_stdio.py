@@ -208,6 +208,16 @@ def test_an_error_in_a_tool_is_a_result_with_a_hint(
     assert not host.call("status")[1]
 
 
+def test_arguments_may_be_the_text_of_an_object(host: Host) -> None:
+    for given in ('{"name": "check_password"}', {"name": "check_password"}):
+        assert "src/auth.py:12" in str(host.ask("tools/call", name="symbol", arguments=given)["result"])
+    for given in ("check_password", "[1]", 5, ["x"]):
+        error = host.ask("tools/call", name="status", arguments=given)["error"]
+        assert (error["code"], "arguments must be an object" in error["message"]) == (-32602, True)
+    for given in ("", " ", None, {}):
+        assert not host.ask("tools/call", name="status", arguments=given)["result"]["isError"]
+
+
 def test_malformed_messages_do_not_end_the_session(host: Host) -> None:
     for line, code in (
         (b"{", -32700),

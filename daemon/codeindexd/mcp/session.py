@@ -5,7 +5,9 @@ An error in a tool is a result with ``isError``, so that the model reads it and 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import json
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -160,8 +162,8 @@ class Session:
     # tools and resources
 
     async def _call(self, params: Message, terms: Terms, send: Send) -> Message:
-        name, arguments = params.get("name"), params.get("arguments")
-        found = current_call(name, arguments if isinstance(arguments, dict) else {}) if isinstance(name, str) else None
+        name, arguments = params.get("name"), _arguments(params.get("arguments"))
+        found = current_call(name, arguments) if isinstance(name, str) else None
         if found is None:
             raise RpcError(protocol.INVALID_PARAMS, f"unknown tool: {name}; the tools are: {', '.join(TOOLS)}")
         tool, arguments = found
@@ -284,6 +286,18 @@ def _progress(params: Message, send: Send) -> Callable[[float, float | None, str
         send({"jsonrpc": "2.0", "method": "notifications/progress", "params": fields})
 
     return report
+
+
+def _arguments(given: Any) -> Message:
+    """Return the arguments of a call; some hosts pass them as JSON text. Raises RpcError if they are no object."""
+    if isinstance(given, str):
+        with contextlib.suppress(ValueError):
+            given = json.loads(given) if given.strip() else None
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise RpcError(protocol.INVALID_PARAMS, f"arguments must be an object, got {json.dumps(given)[:80]}")
+    return given
 
 
 def _prompt(params: Message) -> Message:
