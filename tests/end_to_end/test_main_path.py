@@ -255,6 +255,33 @@ def test_a_root_that_goes_away_is_missing_and_comes_back(daemon: RealDaemon, pro
     assert daemon.call("verify")["ok"]
 
 
+def test_a_missing_root_says_so_and_holds_up_no_other(daemon: RealDaemon, project: Path, tmp_path: Path) -> None:
+    other = tree(tmp_path / "other", {"other.py": "def greet_politely_again(): pass\n"})
+    add(daemon, project)
+    add(daemon, other)
+    project.rename(tmp_path / "aside")
+    until(lambda: daemon.call("status", path=str(project))["roots"][0]["state"] == "missing", what="missing")
+    says = f"{project} is missing: there is no such directory"
+    problem = daemon.call("status", path=str(project))["roots"][0]["problems"][0]
+    assert problem == {"message": says, "hint": f"bring it back, or delete its index: codeindex remove {project}"}
+    alone = {"roots": [str(project)]}
+    assert daemon.call("search", query="greet_politely", **alone)["notes"] == [says]
+    assert daemon.call("grep", pattern="greet_politely", **alone)["notes"] == [says]
+    for method in ("sync", "reindex", "verify"):
+        assert daemon.client().call(method, path=str(project))["error"]["message"] == says
+    assert daemon.call("sync")["clock"]
+    for method, params in (("search", {"query": "greet_politely_again"}), ("grep", {"pattern": "greet_politely_"})):
+        answer = daemon.call(method, sync=True, **params)
+        assert [one["path"] for one in answer.get("hits") or answer["matches"]] == ["other.py"]
+        assert answer["notes"] == [says]
+    verified = daemon.call("verify")
+    assert verified["ok"]
+    assert {root["path"]: root.get("not_verified") for root in verified["roots"]} == {
+        str(project): says,
+        str(other): None,
+    }
+
+
 def test_children_are_covered_and_parents_absorb(with_endpoint: RealDaemon, project: Path) -> None:
     daemon = with_endpoint
     add(daemon, project / "greeter")

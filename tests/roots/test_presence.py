@@ -56,6 +56,26 @@ def test_a_file_at_the_path_is_a_missing_root(tmp_path: Path) -> None:
     assert here.check() is PresenceCheck.MISSING
 
 
+def test_a_missing_root_has_a_problem_that_says_why(tmp_path: Path) -> None:
+    here = presence(tmp_path)
+    assert here.problem is None
+    path = here.spec.path
+    path.rename(tmp_path / "aside")
+    said = []
+    for change in (lambda: None, lambda: path.symlink_to("aside"), path.unlink, lambda: path.write_text("x")):
+        change()
+        here.check()
+        assert here.problem is not None
+        said.append(here.problem.message.removeprefix(f"{path} is missing: "))
+        assert here.problem.hint == f"bring it back, or delete its index: codeindex remove {path}"
+    assert said == [
+        "there is no such directory",
+        "its path leads over a symbolic link now",
+        "there is no such directory",
+        "it is not a directory now",
+    ]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a tmpfs, which only root may do")
 def test_an_empty_mount_point_is_a_missing_root(tmp_path: Path) -> None:
     place = tmp_path / "disk"

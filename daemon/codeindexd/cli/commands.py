@@ -324,7 +324,8 @@ def _print_hits(run: Run, result: SearchResult) -> None:
     run.terminal.flush()
     if not result["hits"]:
         searched = result.get("searched")
-        files = "" if searched is None else f" in {searched:,} {'file' if searched == 1 else 'files'}"
+        is_whole = searched is not None and result["state"] != "missing"
+        files = "" if not is_whole else f" in {searched:,} {'file' if searched == 1 else 'files'}"
         run.terminal.note(f"no hits{files}")
     _print_notes_and_state(run, result)
     if result["dense_coverage"] < 1:
@@ -381,8 +382,9 @@ def _print_notes(run: Run, result: Mapping[str, Any]) -> None:
 
 
 def _print_notes_and_state(run: Run, result: Mapping[str, Any]) -> None:
+    """Print the notes of a result, and one on its state; on missing roots, the daemon has its own notes."""
     _print_notes(run, result)
-    if (state := result.get("state", "fresh")) != "fresh":
+    if (state := result.get("state", "fresh")) not in {"fresh", "missing"}:
         run.terminal.note(f"note: the index may differ from the disk ({state}); for details: codeindex status")
 
 

@@ -155,19 +155,25 @@ def _failure(terminal: Terminal, failure: Failure, now: float) -> str:
 
 
 def verify(terminal: Terminal, result: VerifyResult, *, seconds: float = 0.0) -> None:
-    """Print the differences of each root, and after the last one the duration in ``seconds``."""
+    """Print the differences of each root, and the duration of all in ``seconds``."""
+    is_one = len(result["roots"]) == 1
     for root in result["roots"]:
+        if why := root.get("not_verified"):
+            terminal.print(f"{terminal.style('warn', 'not verified')}: {safe(why)}")
+            continue
         found = root["differences"]
         outcome = terminal.style("good", "equal to the disk") if not found else progress.count(len(found), "difference")
         if found and root.get("repaired"):
             outcome += ", repaired"
         checked = f"{progress.count(root['files_checked'], 'file')}, {progress.count(root['chunks_checked'], 'chunk')}"
-        took = progress.took(seconds) if root is result["roots"][-1] else ""
+        took = progress.took(seconds) if is_one else ""
         terminal.print(f"{safe_line(root['path'])}: {checked}: {outcome}{took}")
         for difference in found[:_MAX_DIFFERENCES]:
             terminal.print(f"  {safe_line(difference['path'])}: {difference['what']}: {safe(difference['detail'])}")
         if len(found) > _MAX_DIFFERENCES:
             terminal.print(f"  and {len(found) - _MAX_DIFFERENCES:,} more: see --json")
+    if not is_one and (took := progress.took(seconds)):
+        terminal.print(f"{progress.count(len(result['roots']), 'root')}{took}")
     if not result["ok"]:
         terminal.note("hint: to repair the index: codeindex verify --repair")
 

@@ -791,13 +791,14 @@ class Difference(TypedDict):
 
 
 class VerifiedRoot(TypedDict):
-    """The differences that ``verify`` found in one root."""
+    """The differences that ``verify`` found in one root; ``not_verified`` says why nothing was compared."""
 
     path: str
     files_checked: int
     chunks_checked: int
     differences: list[Difference]
     repaired: NotRequired[bool]
+    not_verified: NotRequired[str]
 
 
 class VerifyResult(TypedDict):

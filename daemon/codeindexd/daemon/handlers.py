@@ -208,6 +208,8 @@ class Handlers:
     async def reindex(self, params: Params, connection: Connection) -> Result:
         """Process every file of a root again; with ``wait``, answer once that is done."""
         root = await self._roots.root_indexing(path_of(params["path"]))
+        if missing := root.missing_problem:
+            raise FailedError(missing.message, hint=missing.hint)
         with self._at_normal_priority() if params["wait"] else nullcontext():
             await root.reindex()
             if params["wait"]:
@@ -239,13 +241,13 @@ class Handlers:
         )
         roots = await self._roots.roots_indexing(paths_of(params["roots"]))
         if params["sync"]:
-            await self._sync_all(roots, _SEARCH_SYNC_TIMEOUT_S)
+            await self._sync_all(_to_sync(params["roots"], roots), _SEARCH_SYNC_TIMEOUT_S)
         chosen = {root.spec.id for root in roots}
         others = [root for root in self._roots.running_roots() if root.spec.id not in chosen]
         limit = params["limit"] or self._default_limit
         found = await self._searcher.search(roots, parsed, limit, level=_level(params["level"]), others=others)
-        missing = self._failed_roots(params)
-        result = responses.answer(params["query"], found, explain=params["explain"], missing=missing)
+        unavailable = self._unavailable(params, roots)
+        result = responses.answer(params["query"], found, explain=params["explain"], unavailable=unavailable)
         if params["last_commit"]:
             await self._history.add_last_commits(roots, result)
         return result
@@ -284,21 +286,27 @@ class Handlers:
         places = [(await self._roots.root_indexing(path), path) for path in paths or []]
         await anyio.to_thread.run_sync(not_searched.check_existence, places)
         if params["sync"]:
-            await self._sync_all(roots, _SEARCH_SYNC_TIMEOUT_S)
+            await self._sync_all(_to_sync(params["roots"], roots), _SEARCH_SYNC_TIMEOUT_S)
         below = _paths_by_root(places)
         requests = [(root, replace(request, below=below.get(root.spec.id, []))) for root in roots]
         # before the search, which may take long enough for a root to be removed
         unsearched = await anyio.to_thread.run_sync(not_searched.places_not_searched, places)
         if params["stream"]:
             stream = await self._stream(params, requests, connection)
-            return responses.grep_end(params, stream, missing=self._failed_roots(params), unsearched=unsearched)
+            unavailable = self._unavailable(params, roots)
+            return responses.grep_end(params, stream, unavailable=unavailable, unsearched=unsearched)
         found = await self._searcher.grep(requests)
-        limit, missing = params["limit"] or _GREP_LIMIT, self._failed_roots(params)
-        return responses.grep_answer(params, found, limit=limit, missing=missing, unsearched=unsearched)
+        limit, unavailable = params["limit"] or _GREP_LIMIT, self._unavailable(params, roots)
+        return responses.grep_answer(params, found, limit=limit, unavailable=unavailable, unsearched=unsearched)
 
-    def _failed_roots(self, params: Params) -> Sequence[FailedRoot]:
-        """Return the roots that a question about all roots cannot search; [] if it names roots."""
-        return [] if params["roots"] else self._roots.all_roots()[1]
+    def _unavailable(self, params: Params, roots: Sequence[Root]) -> list[str]:
+        """Return why nothing is found in roots: in those of ``roots`` that are missing, and in those that failed.
+
+        Roots that failed count only if the question names none.
+        """
+        failed = [] if params["roots"] else self._roots.all_roots()[1]
+        missing = [problem.message for root in roots if (problem := root.missing_problem)]
+        return missing + [one.error.message for one in failed]
 
     async def _stream(
         self, params: Params, requests: Sequence[tuple[Root, GrepRequest]], connection: Connection
@@ -411,7 +419,7 @@ class Handlers:
             raise failed[0].error
         began = time.monotonic()
         with self._following(params, connection, roots):
-            synced = await self._sync_all(roots, timeout_s)
+            synced = await self._sync_all(_to_sync(params["path"], roots), timeout_s)
         return {
             "clock": ",".join(root.clock for root in roots),
             "took_ms": round((time.monotonic() - began) * 1000, 2),
@@ -485,6 +493,9 @@ class Handlers:
         repair, rebuild = bool(params["repair"]), self._roots.rebuild
         audits = []
         for root in roots:
+            if not params["path"] and (obstacle := root.obstacle_to_sync):
+                audits.append(verify.not_verified(root, obstacle.message))
+                continue
             report = VerifyProgress(connection, root).report if params["progress"] else ignore_progress
             with self._following(params, connection, [root]):
                 audits.append(await verify.verify(root, repair=repair, rebuild=rebuild, on_progress=report))
@@ -516,6 +527,14 @@ class Handlers:
         """Send no more notifications on this connection."""
         self._subscriptions.unsubscribe(connection)
         return {}
+
+
+def _to_sync(named: object, roots: Sequence[Root]) -> Sequence[Root]:
+    """Return which of ``roots`` a request waits for: if it has not ``named`` any, only those that can be synced.
+
+    One that is missing or paused must not fail a request about all roots; the answer says that it is.
+    """
+    return roots if named else [root for root in roots if root.obstacle_to_sync is None]
 
 
 def _level(name: str) -> Level:

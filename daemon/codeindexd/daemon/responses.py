@@ -289,14 +289,14 @@ def _definition_entry(found: ConfirmedDefinition) -> dict[str, Any]:
     }
 
 
-def answer(query: str, found: Answer, *, explain: bool = False, missing: Sequence[FailedRoot] = ()) -> dict[str, Any]:
-    """Return the result of ``search`` or ``related``, with a note for each root that is ``missing`` from it."""
-    notes = [*found.notes, *(failed.error.message for failed in missing)]
+def answer(query: str, found: Answer, *, explain: bool = False, unavailable: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the result of ``search`` or ``related``; ``unavailable`` says of roots why nothing of them is in it."""
+    notes = [*found.notes, *unavailable]
     return {
         "query": query,
         "took_ms": round(found.took_ms, 2),
         "clock": found.clock,
-        "state": _state_of(found, missing).value,
+        "state": _state_of(found, unavailable).value,
         "dense_coverage": found.dense_coverage,
         "hits": [hit_entry(hit, explain=explain) for hit in found.hits],
         **({} if found.groups is None else {"groups": _group_entries(found.groups)}),
@@ -305,9 +305,9 @@ def answer(query: str, found: Answer, *, explain: bool = False, missing: Sequenc
     }
 
 
-def _state_of(found: Answer | GrepAnswer | GrepStream, missing: Sequence[FailedRoot]) -> RootState:
-    """Return the worst state of the roots that were searched and of those that are ``missing`` from the answer."""
-    return RootState.DEGRADED if missing and found.state is not RootState.MISSING else found.state
+def _state_of(found: Answer | GrepAnswer | GrepStream, unavailable: Sequence[str]) -> RootState:
+    """Return the worst state of the roots that were searched, and of the ``unavailable`` ones."""
+    return RootState.DEGRADED if unavailable and found.state is not RootState.MISSING else found.state
 
 
 def _group_entries(groups: Sequence[Group]) -> list[dict[str, Any]]:
@@ -332,7 +332,7 @@ def grep_answer(
     found: GrepAnswer,
     *,
     limit: int,
-    missing: Sequence[FailedRoot] = (),
+    unavailable: Sequence[str] = (),
     unsearched: Sequence[NotSearched] = (),
 ) -> dict[str, Any]:
     """Return the result of ``grep``, cut to ``limit`` lines, with notes on what was not searched."""
@@ -347,7 +347,7 @@ def grep_answer(
     counted = is_counted(params)
     found_entries = {"counts": [*map(count_entry, counts)]} if counted else {"matches": [*map(line_entry, lines)]}
     return {
-        **_grep_summary(params, found, totals, len(lines), missing=missing, unsearched=unsearched),
+        **_grep_summary(params, found, totals, len(lines), unavailable=unavailable, unsearched=unsearched),
         **found_entries,
     }
 
@@ -356,11 +356,11 @@ def grep_end(
     params: Mapping[str, Any],
     stream: GrepStream,
     *,
-    missing: Sequence[FailedRoot] = (),
+    unavailable: Sequence[str] = (),
     unsearched: Sequence[NotSearched] = (),
 ) -> dict[str, Any]:
     """Return the result of a streamed ``grep``, with empty lists of lines and counts."""
-    return _grep_summary(params, stream, stream.totals, stream.returned, missing=missing, unsearched=unsearched)
+    return _grep_summary(params, stream, stream.totals, stream.returned, unavailable=unavailable, unsearched=unsearched)
 
 
 def is_counted(params: Mapping[str, Any]) -> bool:
@@ -374,13 +374,13 @@ def _grep_summary(
     totals: GrepTotals,
     returned: int,
     *,
-    missing: Sequence[FailedRoot],
+    unavailable: Sequence[str],
     unsearched: Sequence[NotSearched],
 ) -> dict[str, Any]:
     """Return the result of ``grep`` with empty lists; ``returned`` is the number of lines that the client gets."""
     counted = is_counted(params)
     is_cut = not counted and returned < totals.total
-    notes = [failed.error.message for failed in missing] + [one.note for one in unsearched]
+    notes = [*unavailable, *(one.note for one in unsearched)]
     if is_cut:
         more = totals.total - returned
         can_be_raised = params["stream"] or (params["limit"] or 0) < MAX_LINES
@@ -401,7 +401,7 @@ def _grep_summary(
         "left_out": dict(sorted(left_out.items())),
         "took_ms": round(found.took_ms, 2),
         "clock": found.clock,
-        "state": _state_of(found, missing).value,
+        "state": _state_of(found, unavailable).value,
         **({"notes": notes} if notes else {}),
     }
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import enum
 import os
+import shlex
 import stat
 from pathlib import Path
 
 import structlog
 
+from codeindexd.indexing.problems import RootProblem
 from codeindexd.roots.registry import RootSpec
 from codeindexd.scan.safe_read import VANISHED
 
@@ -35,8 +37,23 @@ class Presence:
 
     def __init__(self, spec: RootSpec, missing_marker: Path) -> None:
         self.spec = spec
-        self.is_missing = False
+        self._why_missing = ""  # empty if the root exists
         self._marker = missing_marker
+
+    @property
+    def is_missing(self) -> bool:
+        """True if the last check did not find the root."""
+        return bool(self._why_missing)
+
+    @property
+    def problem(self) -> RootProblem | None:
+        """What a user is told about a root that is missing; None if it exists."""
+        if not self._why_missing:
+            return None
+        remove = f"codeindex remove {shlex.quote(str(self.spec.path))}"
+        return RootProblem(
+            f"{self.spec.path} is missing: {self._why_missing}", f"bring it back, or delete its index: {remove}"
+        )
 
     @property
     def missing_since(self) -> float | None:
@@ -53,13 +70,15 @@ class Presence:
         except OSError as error:
             if error.errno not in VANISHED:
                 raise
-            return self._set_missing()
-        if not stat.S_ISDIR(status.st_mode) or os.path.realpath(self.spec.path) != os.fspath(self.spec.path):
-            return self._set_missing()
+            return self._set_missing("there is no such directory")
+        if stat.S_ISLNK(status.st_mode) or os.path.realpath(self.spec.path) != os.fspath(self.spec.path):
+            return self._set_missing("its path leads over a symbolic link now")
+        if not stat.S_ISDIR(status.st_mode):
+            return self._set_missing("it is not a directory now")
         if (status.st_dev, status.st_ino) == (self.spec.device, self.spec.inode):
             return self._set_present(PresenceCheck.BACK if self.is_missing else PresenceCheck.SAME)
         if status.st_dev != self.spec.device and not self._is_not_empty():
-            return self._set_missing()
+            return self._set_missing("it is empty, and its file system is not mounted")
         self.spec = RootSpec(self.spec.id, self.spec.path, status.st_dev, status.st_ino)
         return self._set_present(PresenceCheck.REPLACED)
 
@@ -73,15 +92,15 @@ class Presence:
     def _set_present(self, found: PresenceCheck) -> PresenceCheck:
         if self.is_missing:
             log.info("root_is_back", root=str(self.spec.path))
-        self.is_missing = False
+        self._why_missing = ""
         with contextlib.suppress(OSError):  # on a read-only file system: a marker that stays does no harm
             self._marker.unlink(missing_ok=True)
         return found
 
-    def _set_missing(self) -> PresenceCheck:
+    def _set_missing(self, why: str) -> PresenceCheck:
         if not self.is_missing:
-            log.warning("root_missing", root=str(self.spec.path))
-            self.is_missing = True
+            log.warning("root_missing", root=str(self.spec.path), reason=why)
+        self._why_missing = why
         try:
             if not self._marker.exists():
                 self._marker.touch(mode=0o600)

@@ -169,6 +169,25 @@ class Root:
         return self._presence.missing_since
 
     @property
+    def problems(self) -> tuple[RootProblem, ...]:
+        """What is wrong with the root at present: first that it is missing, if it is."""
+        missing = self.missing_problem
+        return (*([missing] if missing else []), *self._problems)
+
+    @property
+    def missing_problem(self) -> RootProblem | None:
+        """What a user is told if the root is missing; None if it exists."""
+        return self._presence.problem
+
+    @property
+    def obstacle_to_sync(self) -> RootProblem | None:
+        """Why :meth:`sync` would fail, whatever happens on the disk: the root is paused or missing; otherwise None."""
+        if self._paused:
+            command = f"codeindex resume {shlex.quote(str(self.spec.path))}"
+            return RootProblem(f"{self.spec.path} is paused", f"resume it first: {command}")
+        return self.missing_problem
+
+    @property
     def progress(self) -> Progress:
         """The progress of indexing."""
         return self._parts.ingest.progress
@@ -187,7 +206,7 @@ class Root:
             root_hash=self._parts.index.catalog.root_hash,
             counts=self._parts.index.catalog.counts(),
             pending_vectors=self.pending_vectors,
-            problems=tuple(self._problems),
+            problems=self.problems,
             notes=tuple(self._parts.index.lag.notes),
             progress=self.progress,
             stages=dict(self._parts.ingest.stages),
@@ -211,7 +230,7 @@ class Root:
             generations=(self.generation, catalog.generation),
             counts=catalog.counts(),
             pending_vectors=self.pending_vectors,
-            problems=tuple(self._problems),
+            problems=self.problems,
             notes=len(parts.index.lag.notes),
             work_done=parts.ingest.work_done,
             history=self.history.status(),
@@ -306,9 +325,8 @@ class Root:
 
         Raises TimedOutError, and FailedError if the root is paused or missing, cannot be read, or stops meanwhile.
         """
-        if self._paused:
-            command = f"codeindex resume {shlex.quote(str(self.spec.path))}"
-            raise FailedError(f"{self.spec.path} is paused", hint=f"resume it first: {command}")
+        if self._paused and (obstacle := self.obstacle_to_sync):
+            raise FailedError(obstacle.message, hint=obstacle.hint)
         began = anyio.current_time()
         how = await self._parts.sync.run(timeout_s)
         with anyio.move_on_after(max(0.0, timeout_s - (anyio.current_time() - began))):

@@ -80,8 +80,8 @@ class Sync:
                 await self._hints.wait_until_flushed()
             await self._ingest.wait_until_drained()
             await self._catch_up.wait_for_lexical()
-        if self._presence.is_missing:
-            raise FailedError(f"{path} cannot be read", hint="bring the directory back, or remove the root")
+        if missing := self._presence.problem:
+            raise FailedError(missing.message, hint=missing.hint)
         if self._scans.failed_scans > failed_before or ProblemKey.SCAN in self._problems:
             passed = RootProblem(f"{path} could not be read for a moment", "try again")
             problem = self._problems.get(ProblemKey.SCAN) or passed

@@ -68,6 +68,11 @@ async def verify_failed(failed: FailedRoot, *, repair: bool, rebuild: Rebuild) -
     return entry
 
 
+def not_verified(root: Root, why: str) -> dict[str, Any]:
+    """Return the document of :func:`verify` for a root that cannot be compared now: it is paused or missing."""
+    return {**_entry(root.spec, AuditResult(), failed_files=root.status().counts.failed), "not_verified": why}
+
+
 async def _check_history(root: Root) -> HistoryCheck:
     """Compare the history of a root with its repository; what prevents that is a note."""
     try:
