@@ -47,6 +47,15 @@ def test_plain_lines_have_fields_after_the_event() -> None:
     )
 
 
+def test_paths_are_text_whatever_the_daemon_keeps() -> None:
+    stream, log = lines()
+    log.info("catching_up", root=b"/a", odd=b"/\xe9 b")
+    assert stream.getvalue().endswith(r'catching_up root=/a odd="/\udce9 b" logger=codeindexd.test' + "\n")
+    stream, log = lines(format="json")
+    log.info("catching_up", root=b"/a")
+    assert json.loads(stream.getvalue())["root"] == "/a"
+
+
 def test_json_lines_are_json() -> None:
     stream, log = lines(format="json")
     log.info("ready", path="\udce9")

@@ -12,7 +12,7 @@ import anyio
 import anyio.abc
 import pytest
 
-from codeindexd.errors import FailedError, StoreFullError
+from codeindexd.errors import FailedError, StoreFullError, TimedOutError
 from codeindexd.roots import Root, maintenance, scan_loop
 from codeindexd.roots.registry import RootSpec
 from codeindexd.roots.verify import verify
@@ -62,6 +62,22 @@ async def test_sync_fails_when_a_scan_failed(tmp_path: Path, monkeypatch: pytest
                 await root.sync(30)
         await eventually(lambda: root.state is RootState.FRESH)
         assert found(root, "alpha") == [b"a.py"]
+
+
+async def test_a_sync_that_times_out_says_what_it_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = StoreFullError("the lexical index cannot be written: no space", hint="free disk space")
+    async with harness(tmp_path) as made, made.running() as root:
+        (made.path / "a.py").write_text("def alpha(): pass\n")
+        await root.sync(30)
+        with monkeypatch.context() as broken:
+            broken.setattr(Catalog, "commit", failing(Catalog.commit, 1_000, full))
+            (made.path / "b.py").write_text("def beta(): pass\n")
+            with pytest.raises(TimedOutError) as raised:
+                await root.sync(1)
+        assert raised.value.message == f"{made.path} was not in sync after 1 s: {full.message}"
+        assert raised.value.hint == "free disk space"
+        await root.sync(30)
+        assert found(root, "beta") == [b"b.py"]
 
 
 async def test_a_failed_scan_is_remembered_until_a_walk_succeeds(

@@ -114,6 +114,7 @@ def _shared() -> list[Processor]:
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
         _compact_exception,
+        _decode_paths,
         _shorten,
     ]
 
@@ -159,6 +160,14 @@ def describe(error: BaseException) -> str:
     elif error.__cause__ is not None:
         text += f" because of {describe(error.__cause__)}"
     return text
+
+
+def _decode_paths(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Replace paths as the daemon keeps them, which are bytes, by text."""
+    for key, value in event.items():
+        if isinstance(value, bytes):
+            event[key] = os.fsdecode(value)
+    return event
 
 
 def _shorten(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

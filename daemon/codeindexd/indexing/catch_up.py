@@ -67,11 +67,17 @@ class CatchUp:
 
     async def run(self) -> None:
         """Catch up, and return once no projection lags; errors become problems of the root and are retried."""
+        if self._index.lag.has_lag:
+            self._report_lag()
         while self._index.lag.has_lag:
-            self._problems.set(ProblemKey.CATCH_UP, _LAGGING)
             try:
                 await catch_up(
-                    self._root, self._index, self._pool, on_hint=self._on_hint, on_reprocess=self._on_reprocess
+                    self._root,
+                    self._index,
+                    self._pool,
+                    on_hint=self._on_hint,
+                    on_reprocess=self._on_reprocess,
+                    on_written=self._report_lag,
                 )
             except (FailedError, StoreFullError, WorkerError) as error:
                 self._problems.set(ProblemKey.CATCH_UP, RootProblem.from_error(error))
@@ -79,6 +85,10 @@ class CatchUp:
         self._problems.clear(ProblemKey.CATCH_UP)
         self._on_caught_up()
         self._caught_up.notify_all()
+
+    def _report_lag(self) -> None:
+        """Say that the index is catching up. An error stays the problem until something could be written again."""
+        self._problems.set(ProblemKey.CATCH_UP, _LAGGING)
 
     async def wait_for_lexical(self) -> None:
         """Wait until the lexical index does not lag."""
@@ -93,16 +103,18 @@ async def catch_up(
     *,
     on_hint: Callable[[list[bytes]], None],
     on_reprocess: Callable[[list[Entry]], None],
+    on_written: Callable[[], None] = lambda: None,
 ) -> int:
     """Bring the projections of a root up to date with its catalog; return how many chunks the lexical index gained.
 
     Lexical terms are stored nowhere else, so the files are read again. A file whose content is no longer the catalogued
     one is passed to ``on_hint``. If the lexical index still lacks chunks of it in the end, it is also passed to
     ``on_reprocess``, because the next scan may find no change that would replace them (after a move, for example).
-    Raises StoreFullError, FailedError, WorkerError.
+    ``on_written`` is called after each write, except the last. Raises StoreFullError, FailedError, WorkerError.
     """
     if index.lag.dense:
         await index.write(index.catch_up_dense)
+        on_written()
     if index.lag.text:
         await _catch_up_text(root, index, pool, on_hint=on_hint)
     if not index.lag.lexical:
@@ -120,6 +132,7 @@ async def catch_up(
         batch.extend(matching)
         if len(batch) >= _BATCH_CHUNKS:
             await index.write(index.add_lexical, batch)
+            on_written()
             added += len(batch)
             batch = []
     await index.write(index.add_lexical, batch)

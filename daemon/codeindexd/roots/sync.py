@@ -19,6 +19,8 @@ from codeindexd.scan.relpath import ROOT
 from codeindexd.watch import Watcher
 
 _COOKIE_TIMEOUT_S = 2.0
+_OBSTACLES = (ProblemKey.STORE, ProblemKey.CATCH_UP, ProblemKey.WORKERS)
+"""The problems that keep changes from being indexed, the most likely cause of a timeout first."""
 
 
 class SyncMethod(enum.StrEnum):
@@ -87,11 +89,19 @@ class Sync:
             problem = self._problems.get(ProblemKey.SCAN) or passed
             raise FailedError(problem.message, hint=problem.hint)
         if scope.cancelled_caught:
-            raise TimedOutError(
-                f"{path} was not in sync after {timeout_s:g} s ({len(self._ingest.queue)} files to go)",
-                hint="use a longer timeout; to see the progress: codeindex status",
-            )
+            raise self._timed_out(f"{path} was not in sync after {timeout_s:g} s")
         return how
+
+    def _timed_out(self, message: str) -> TimedOutError:
+        """Return the error that begins with ``message`` and says what the sync waited for."""
+        for key in _OBSTACLES:
+            if problem := self._problems.get(key):
+                return TimedOutError(f"{message}: {problem.message}", hint=problem.hint)
+        left = len(self._ingest.queue)
+        return TimedOutError(
+            f"{message} ({left:,} {'file' if left == 1 else 'files'} to go)",
+            hint="use a longer timeout; to see the progress: codeindex status",
+        )
 
     async def _hint_changes(self) -> SyncMethod:
         """Have every earlier change hinted, by its event if no event can be lost, otherwise by a walk."""

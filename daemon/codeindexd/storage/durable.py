@@ -21,6 +21,7 @@ from codeindexd.errors import (
 )
 
 LOCK = "lock"
+UNWRITABLE_HINT = "free disk space, or check quota and permissions"
 CLEAN_MARKER = "sealed.json"
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM})
 _DAMAGED = frozenset({errno.EIO, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL})
@@ -29,9 +30,7 @@ _DAMAGED = frozenset({errno.EIO, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errn
 def store_error(number: int, message: str, what: str) -> CodeindexError:
     """Return our error for an OSError with errno ``number`` in the store that messages call ``what``."""
     if number in _UNWRITABLE:
-        return StoreFullError(
-            f"the {what} cannot be written: {message}", hint="free disk space, or check quota and permissions"
-        )
+        return StoreFullError(f"the {what} cannot be written: {message}", hint=UNWRITABLE_HINT)
     if number in EXHAUSTED:
         return StoreFullError(f"the {what} cannot be used now: {message}", hint=EXHAUSTED_HINT)
     if number in _DAMAGED:

@@ -15,6 +15,7 @@ from codeindexd.errors import FailedError, StoreDamagedError, StoreFullError
 from codeindexd.storage.durable import CLEAN_MARKER, LOCK
 from codeindexd.storage.lexical import Lexical, LexicalChunk, LexicalQuery
 from codeindexd.storage.lexical.integrity import META, committed_files
+from codeindexd.storage.lexical.schema import translated
 from support.limits import largest_file, no_open_files
 
 
@@ -112,6 +113,16 @@ def test_a_file_in_the_way_is_an_error_of_ours(tmp_path: Path) -> None:
     (tmp_path / "lexical").write_text("not a directory")
     with pytest.raises((StoreDamagedError, FailedError)):
         Lexical.open(tmp_path / "lexical", "store")
+
+
+def test_a_writer_that_a_failed_write_ended_is_one_that_cannot_write() -> None:
+    ended = "An error occurred in a thread: 'An index writer was killed.. A worker thread encountered an error.'"
+    with (
+        pytest.raises(StoreFullError, match=r"^the lexical index cannot be written: a write failed$") as raised,
+        translated(),
+    ):
+        raise ValueError(ended)
+    assert raised.value.hint == "free disk space, or check quota and permissions"
 
 
 def test_a_full_disk_loses_nothing_and_the_same_call_works_later(tmp_path: Path) -> None:

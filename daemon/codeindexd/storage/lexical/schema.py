@@ -10,13 +10,21 @@ import xxhash
 from msgspec import Struct
 from tantivy import Document, Schema, SchemaBuilder
 
-from codeindexd.errors import AlreadyRunningError, CodeindexError, FailedError, StoreDamagedError, StoreVersionError
-from codeindexd.storage.durable import store_error
+from codeindexd.errors import (
+    AlreadyRunningError,
+    CodeindexError,
+    FailedError,
+    StoreDamagedError,
+    StoreFullError,
+    StoreVersionError,
+)
+from codeindexd.storage.durable import UNWRITABLE_HINT, store_error
 
 WHAT = "lexical index"
 SENTINEL = "sentinel"
 _ALWAYS = frozenset({"words", "identifiers", "language", "kind"})  # fields that a document has even without terms
 _OS_ERROR = re.compile(r"\(os error (\d+)\)|code: (\d+)")
+_WRITER_ENDED = "An index writer was killed"  # what follows a failed write of one of its threads, without its cause
 _DAMAGE = re.compile(
     r"corrupt|does ?not ?exist|failed to open|incompatible|schema|deserializ|footer|eof", re.IGNORECASE
 )
@@ -143,6 +151,8 @@ def _ours(error: Exception) -> CodeindexError:
     number = _OS_ERROR.search(message)
     if number is not None:
         return store_error(int(number[1] or number[2]), message, WHAT)
+    if _WRITER_ENDED in message:
+        return StoreFullError(f"the {WHAT} cannot be written: a write failed", hint=UNWRITABLE_HINT)
     if "LockBusy" in message:
         return AlreadyRunningError(f"another writer has the {WHAT} open", hint="stop the other daemon first")
     if "schema does not match" in message:
