@@ -20,7 +20,7 @@ from client.fake_daemon import FakeDaemon, place
 from codeindexd.cli import progress
 from codeindexd.cli.codeindex import run
 from codeindexd.cli.render import matches, parse_template, shown_path, wanted_words
-from codeindexd.cli.terminal import Terminal, safe
+from codeindexd.cli.terminal import Terminal, safe, safe_line
 from codeindexd.daemon import encoding
 from codeindexd.daemon.server import Connection
 from codeindexd.errors import NotIndexedError, UsageError
@@ -254,6 +254,13 @@ def test_control_characters_are_replaced(text: str, shown: str) -> None:
     assert safe(text) == shown
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"), [("a\rb\nc", "a\u240db\u240ac"), ("from Windows\r", "from Windows"), ("a\r\nb", "a\u240ab")]
+)
+def test_line_breaks_in_one_line_are_visible(text: str, shown: str) -> None:
+    assert safe_line(text) == shown
+
+
 def test_wanted_words_exclude_filters_and_stop_words() -> None:
     assert wanted_words("where is the getUserName lang:python path:src/**") == {"getusername", "get", "user", "name"}
     assert wanted_words("open_session -symbol:x how it is") == {"open_session", "open", "session"}
@@ -429,6 +436,7 @@ def test_json_is_one_document_with_all_that_was_streamed(daemon: FakeDaemon, fla
         (["search", "x", "--kind", "class", "--kind", "test"], "argument --kind: given more than once"),
         (["grep", "x", "-t", "go", "-t", "python"], "argument -t/--type: given more than once"),
         (["search", "x", "--context", "-1"], "argument --context: must be 0 or more, not -1"),
+        (["logs", "-n", "-1"], "argument -n/--lines: must be 0 or more, not -1"),
         (["related", "a.py:1", "--context", "-1"], "argument --context: must be 0 or more, not -1"),
         (["log", "-n", "100000"], "argument -n: must be 1 to 1000, not 100000"),
         (["why", "a.py:1", "-n", "-1"], "argument -n: must be 0 to 1000, not -1"),

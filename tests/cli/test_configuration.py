@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from client.fake_daemon import FakeDaemon
 from codeindexd.cli.codeindex import run
 from codeindexd.cli.terminal import Terminal
 from codeindexd.daemon.lock import Lock
@@ -156,6 +157,19 @@ def test_check_says_when_all_is_well(home: Path) -> None:
     assert (code, "does not exist, so every setting has its default" in out) == (0, True)
     path = file_of(home, "[search]\ndefault_limit = 3\n")
     assert config("check")[:2] == (0, f"{path}: correct\n")
+
+
+@pytest.mark.parametrize("is_in_file", [True, False])
+def test_a_mistake_is_named_before_the_daemon_is_stopped(home: Path, is_in_file: bool) -> None:
+    file_of(home, "[search]\ndefault_limit = 'many'\n" if is_in_file else "")
+    with FakeDaemon(home / "s") as daemon:
+        environ = {"CODEINDEXD_SOCKET": str(daemon.socket_path), "XDG_STATE_HOME": str(home / "state")}
+        if not is_in_file:
+            environ["CODEINDEXD_SEARCH_DEFAULT_LIMIT"] = "many"
+        out, err = io.StringIO(), io.StringIO()
+        assert run(["restart"], environ, Terminal(out, err, environ)) == 2
+        assert "expected a whole number from 1 to 1000, got a string: 'many'" in err.getvalue()
+        assert daemon.seen == []
 
 
 def test_check_says_that_the_daemon_has_to_be_restarted(home: Path) -> None:

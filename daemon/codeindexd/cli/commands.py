@@ -652,7 +652,7 @@ def logs(run: Run) -> int:
     """Show the end of the daemon's log, or follow it until interrupted."""
     from codeindexd.cli import lifecycle
 
-    lines, follow = max(run.args.lines, 0), run.args.follow
+    lines, follow = run.args.lines, run.args.follow
     if run.args.json:
         if follow:
             raise UsageError("--follow does not end, but --json prints one document", hint="leave one of them out")

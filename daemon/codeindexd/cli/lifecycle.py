@@ -12,7 +12,7 @@ from typing import Any
 
 from codeindexd.cli.terminal import Terminal, safe
 from codeindexd.client import start
-from codeindexd.client.installed_service import SYSTEMD_UNIT
+from codeindexd.client.installed_service import SYSTEMD_UNIT, is_installed
 from codeindexd.client.stop import stop_daemon
 from codeindexd.client.sync import Client
 from codeindexd.errors import FailedError, NoDaemonError
@@ -28,7 +28,15 @@ def stop(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def restart(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Stop the daemon if one is running, start a new one, and return its ``server.info``."""
+    """Stop the daemon if one is running, start a new one, and return its ``server.info``.
+
+    Raises ConfigError, with the daemon still running, if the configuration would keep the new one from starting.
+    """
+    from codeindexd.config import sources  # imports msgspec, which stop does not need
+    from codeindexd.daemon.paths import Paths
+
+    # a service has an environment of its own
+    sources.load(Paths.of_user(environ).config_file, {} if is_installed(environ) else environ)
     stop_daemon(environ)
     with Client(environ=environ) as client:
         return dict(client.info())

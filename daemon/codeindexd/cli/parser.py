@@ -286,7 +286,9 @@ def _daemon(command: Command) -> None:
     command("restart", "stop the daemon, even one that cannot be reached, and start a new one")
     logs = command("logs", "show the daemon's log")
     logs.add_argument("-f", "--follow", action="store_true", help="keep printing new lines until interrupted")
-    logs.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="number of lines to print first (50)")
+    logs.add_argument(
+        "-n", "--lines", type=whole_number(0), default=50, metavar="N", help="number of lines to print first (50)"
+    )
     service = command("service", "run the daemon as a systemd user service or launchd agent")
     service.add_argument("action", choices=["install", "uninstall", "status"])
     command("doctor", "look for problems in the environment and show how to fix them")

@@ -24,6 +24,11 @@ def start(environ: Mapping[str, str]) -> bool:
     return _has_unit(environ) and _succeeds(["systemctl", "--user", "start", SYSTEMD_UNIT], environ)
 
 
+def is_installed(environ: Mapping[str, str]) -> bool:
+    """Return True if the user has a service for the daemon."""
+    return bool(_agents()) if sys.platform == "darwin" else _has_unit(environ)
+
+
 def foreign_program(environ: Mapping[str, str]) -> str:
     """Return the program that the service would start if it belongs to another installation, else ""."""
     for program in _programs(environ):

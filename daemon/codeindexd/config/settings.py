@@ -197,5 +197,5 @@ def _describe(info: msgspec.inspect.Type) -> str:
         case msgspec.inspect.LiteralType():
             return " or ".join(f'"{value}"' for value in info.values)
         case msgspec.inspect.VarTupleType():
-            return "a list of strings"
+            return "a list of strings that are not empty"
     return "a string that is not empty"

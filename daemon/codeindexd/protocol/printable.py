@@ -11,8 +11,9 @@ _SAFE[0x0D] = ""
 
 
 def safe_line(text: str) -> str:
-    """Return ``text`` as :func:`safe` does, on one line: file names may contain line breaks."""
-    return safe(text).replace("\n", "\u240a")
+    """Return ``text`` as :func:`safe` does, on one line, with its line breaks visible: file names may contain them."""
+    shown = text.replace("\r\n", "\n").rstrip("\r") if "\r" in text else text  # what is left of Windows' line ends
+    return safe(shown.replace("\r", "\u240d")).replace("\n", "\u240a")
 
 
 def safe(text: str) -> str:
