@@ -162,7 +162,7 @@ def test_places_that_were_not_searched_are_named(daemon: RealDaemon, project: Pa
     (project / "data").mkdir()
     (project / "data/one.log").write_text("greet_politely\n")
     (project / "empty").mkdir()
-    (project / "link.py").symlink_to("greeter/hello.py")
+    (project / "link.py").symlink_to(__file__)
     (project / "b.bin").write_bytes(b"\0\1\2" * 100)
     (project / "app.min.js").write_text("var a=1;function needle(){return a}\n")
     add(daemon, project)

@@ -135,6 +135,33 @@ def test_dots_and_links_in_requests_lead_nowhere(daemon: RealDaemon, outside: Pa
     assert [one["path"] for one in added["roots"]] == [str(root)], "a root is what a link leads to now, not the link"
 
 
+def test_a_link_that_is_named_means_what_it_leads_to(daemon: RealDaemon, outside: Path, tmp_path: Path) -> None:
+    root, other = tree(tmp_path / "root", INSIDE), tree(tmp_path / "other", {"other.py": "account = 2\n"})
+    for path in (root, other):
+        assert daemon.call("roots.add", path=str(path), wait=True)["roots"][0]["state"] == "fresh"
+    links = {"whole": root, "root/part": root / "deep", "root/elsewhere": other, "root/file": root / "app.py"}
+    for name, target in links.items():
+        (tmp_path / name).symlink_to(target)
+    expected = {
+        "whole": ["app.py", "deep/more.py"],
+        "root/part": ["deep/more.py"],
+        "root/part/more.py": ["deep/more.py"],
+        "root/elsewhere": ["other.py"],
+        "root/file": ["app.py"],
+    }
+    for name, files in expected.items():
+        answer = daemon.call("grep", pattern="account", files_only=True, roots=[str(tmp_path / name)], sync=True)
+        assert [one["path"] for one in answer["counts"]] == files, name
+        assert "notes" not in answer, name
+    for name in ("root/part", "root/file"):
+        target = links[name]
+        hint = daemon.call("explain", path=str(tmp_path / name))["hint"]
+        assert hint == f"it leads to {target}, which a root covers: codeindex explain {target}"
+    (root / "away").symlink_to(outside)
+    refused = daemon.client().call("grep", pattern="zzqx", roots=[str(root / "away")])
+    assert "symbolic links are not followed" in refused["error"]["message"]
+
+
 @pytest.mark.parametrize("what", ["deep", "deep/more.py", "app.py"])
 def test_swapping_a_path_for_a_link_while_it_is_read_gains_nothing(
     daemon: RealDaemon, outside: Path, tmp_path: Path, what: str

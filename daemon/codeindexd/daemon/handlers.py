@@ -281,9 +281,9 @@ class Handlers:
             every_match=params["every_match"],
             budget_s=params["budget_s"] or _GREP_BUDGET_S,
         )
-        paths = paths_of(params["roots"])
+        paths = [await self._followed(path) for path in paths_of(params["roots"]) or []]
         roots = await self._roots.roots_indexing(paths)
-        places = [(await self._roots.root_indexing(path), path) for path in paths or []]
+        places = [(await self._roots.root_indexing(path), path) for path in paths]
         await anyio.to_thread.run_sync(not_searched.check_existence, places)
         if params["sync"]:
             await self._sync_all(_to_sync(params["roots"], roots), _SEARCH_SYNC_TIMEOUT_S)
@@ -298,6 +298,24 @@ class Handlers:
         found = await self._searcher.grep(requests)
         limit, unavailable = params["limit"] or _GREP_LIMIT, self._unavailable(params, roots)
         return responses.grep_answer(params, found, limit=limit, unavailable=unavailable, unsearched=unsearched)
+
+    async def _followed(self, path: Path) -> Path:
+        """Return the place that a link at or above ``path`` leads to if a root indexes that, else ``path``.
+
+        Links are not indexed, but who names one means what it leads to.
+        """
+        target = await anyio.to_thread.run_sync(_real, path)
+        if target != path and await self._is_in_root(target):
+            return target
+        return path
+
+    async def _is_in_root(self, path: Path) -> bool:
+        """Return True if a root indexes the directory ``path``, or the directory of the file ``path``."""
+        try:
+            await self._roots.spec_indexing(path)
+        except NotIndexedError:
+            return False
+        return True
 
     def _unavailable(self, params: Params, roots: Sequence[Root]) -> list[str]:
         """Return why nothing is found in roots: in those of ``roots`` that are missing, and in those that failed.
@@ -513,7 +531,11 @@ class Handlers:
         """Return why a path is or is not indexed."""
         path = path_of(params["path"])
         root = await self._roots.root_to_explain(path)
-        return await anyio.to_thread.run_sync(responses.explain, root, path)
+        result = await anyio.to_thread.run_sync(responses.explain, root, path)
+        if result["reason"] == "symlink" and (target := await self._followed(path)) != path:
+            command = f"codeindex explain {shlex.quote(str(target))}"
+            result["hint"] = f"it leads to {target}, which a root covers: {command}"
+        return result
 
     # notifications
 
