@@ -172,7 +172,7 @@ def test_status_watch_ends_on_interrupt(daemon: FakeDaemon) -> None:
     class Interrupting(Screen):
         def write(self, text: str) -> int:
             nonlocal calls
-            calls += text.startswith("codeindexd ")
+            calls += "codeindexd " in text
             if calls == 3:
                 raise KeyboardInterrupt
             return super().write(text)
@@ -180,7 +180,17 @@ def test_status_watch_ends_on_interrupt(daemon: FakeDaemon) -> None:
     out, err = Interrupting(), Screen()
     environ = {"CODEINDEXD_SOCKET": str(daemon.socket_path)}
     assert run(["status", "--watch"], environ, Terminal(out, err, environ)) == 0
-    assert out.getvalue().count("\x1b[H\x1b[2J") == 3
+    assert out.getvalue().count("\x1b[H\x1b[2J") == 2
+
+
+def test_a_screen_that_is_too_small_shows_the_beginning() -> None:
+    out = Screen()
+    terminal = Terminal(out, Screen(), {"COLUMNS": "10", "LINES": "6"})
+    terminal.show_screen("one\n" + terminal.style("bold", "x" * 10) + "\n" + "y" * 11 + "\nlast\n")
+    assert out.getvalue() == "\x1b[H\x1b[2Jone\n\x1b[1mxxxxxxxxxx\x1b[0m\nyyyyyyyyyyy\nlast\n"
+    out.truncate(0)
+    terminal.show_screen("one\n" + "y" * 11 + "\ntwo\nthree\nfour\n")
+    assert out.getvalue().endswith("one\nyyyyyyyyyyy\ntwo\n\x1b[2m2 more lines: enlarge the window\x1b[0m\n")
 
 
 def test_an_interrupted_command_exits_with_130_and_one_document(daemon: FakeDaemon) -> None:

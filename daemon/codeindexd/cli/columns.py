@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 _ELLIPSIS = "\u2026"
 _MIN_COLUMNS = 4
 _BEFORE_SHARE = 4  # at most a quarter of a cut line is before the match
@@ -15,6 +17,22 @@ def width_of(text: str) -> int:
 
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)
+
+
+def fitting_lines(widths: Sequence[int], columns: int, rows: int) -> int:
+    """Return how many lines of these ``widths`` fit into a screen, beginning with the first.
+
+    A line that is wider than the screen takes several rows. If not all lines fit, a row is left for a remark.
+    """
+    taken = [max(1, -(-width // max(columns, 1))) for width in widths]
+    if sum(taken) <= rows:
+        return len(taken)
+    left = rows - 1
+    for number, count in enumerate(taken):
+        left -= count
+        if left < 0:
+            return number
+    return len(taken)
 
 
 def cut_start(path: str, width: int) -> str:

@@ -583,9 +583,9 @@ def status(run: Run) -> int:
         client.subscribe(None if run.args.path is None else [run.args.path])
         try:
             while True:
-                run.terminal.clear()
-                health.status(run.terminal, result)
-                run.terminal.flush()
+                recorder, text = run.terminal.recorder()
+                health.status(recorder, result)
+                run.terminal.show_screen(text.getvalue())
                 _wait_for_change(client)
                 result = client.status(run.args.path)
         except KeyboardInterrupt:

@@ -110,7 +110,7 @@ def _parts(progress: Progress) -> tuple[str, str, str, str]:
         files = "looking for changes" if "activity" in progress else "0/0 files"
     rate = f"{per_s:,.0f} files/s" if (per_s := progress.get("files_per_s")) else ""
     left = "" if (eta_s := progress.get("eta_s")) is None else f"{duration(eta_s)} left"
-    return files, f"{progress.get('chunks_done', 0):,} chunks", rate, left
+    return files, count(progress.get("chunks_done", 0), "chunk"), rate, left
 
 
 def _percent(progress: Progress) -> str:

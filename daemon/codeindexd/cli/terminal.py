@@ -54,6 +54,7 @@ class Terminal:
         self.full_screen = out.isatty() and environ.get("TERM") != "dumb"
         self._line_shown = False
         self._columns = environ.get("COLUMNS", "")
+        self._lines = environ.get("LINES", "")
 
     @property
     def width(self) -> int:
@@ -122,10 +123,42 @@ class Terminal:
         """Print a line to standard output. Raises BrokenPipeError, OutputError."""
         self._write_out(text + "\n")
 
-    def clear(self) -> None:
-        """Clear the screen, if standard output is a terminal."""
-        if self.full_screen:
-            self._write_out("\x1b[H\x1b[2J")
+    def show_screen(self, text: str) -> None:
+        """Print ``text`` in place of what is on the screen, without the lines for which it is too small.
+
+        All of it if standard output is no terminal.
+        """
+        if not self.full_screen:
+            self._write_out(text, flush=True)
+            return
+        import re
+
+        from codeindexd.cli.columns import fitting_lines, width_of
+
+        lines = text.splitlines()
+        widths = [width_of(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines]
+        # the cursor stands in a row of its own below the last line
+        kept = fitting_lines(widths, self.out_width, self._rows - 1) if self._rows else len(lines)
+        left = len(lines) - kept
+        more = (
+            [self.style("dim", f"{left:,} more {'line' if left == 1 else 'lines'}: enlarge the window")] if left else []
+        )
+        self._write_out("\x1b[H\x1b[2J" + "".join(f"{line}\n" for line in lines[:kept] + more), flush=True)
+
+    @property
+    def _rows(self) -> int:
+        """The present number of rows of the terminal at standard output; 0 if it is unknown."""
+        try:
+            return os.get_terminal_size(self._out.fileno()).lines
+        except (OSError, ValueError):
+            return int(self._lines) if self._lines.isdecimal() else 0
+
+    def recorder(self) -> tuple[Terminal, io.StringIO]:
+        """Return a terminal with the colours of this one, and the text that is printed to it."""
+        text = io.StringIO()
+        recorder = Terminal(text, _ClosedStream(), {"COLUMNS": str(self.out_width)})
+        recorder.colour = self.colour
+        return recorder, text
 
     def note(self, text: str) -> None:
         """Print a line to standard error."""
