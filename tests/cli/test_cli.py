@@ -468,3 +468,14 @@ def test_a_root_takes_one_line_whatever_its_name_contains(tmp_path: Path) -> Non
             _, out, _ = on_terminal(daemon, command)
             assert "/odd\u240aroot" in out
             assert "\nroot" not in out
+
+
+def test_a_missing_root_is_noted_once(daemon: FakeDaemon) -> None:
+    answer = {"query": "x", "took_ms": 1.0, "clock": "id:7", "state": "missing", "dense_coverage": 1.0, "hits": []}
+    daemon.answers["search"] = {**answer, "searched": 120, "notes": ["/p is missing: there is no such directory"]}
+    code, out, err = on_terminal(daemon, "search", "--all", "x")
+    assert (code, out) == (1, "")
+    assert err == "no hits\nnote: /p is missing: there is no such directory\n", "not: in 120 files"
+    daemon.answers["search"] = answer
+    err = on_terminal(daemon, "search", "--all", "x")[2]
+    assert err == "no hits\nnote: an indexed directory is missing; for details: codeindex status\n"

@@ -382,9 +382,13 @@ def _print_notes(run: Run, result: Mapping[str, Any]) -> None:
 
 
 def _print_notes_and_state(run: Run, result: Mapping[str, Any]) -> None:
-    """Print the notes of a result, and one on its state; on missing roots, the daemon has its own notes."""
+    """Print the notes of a result, and one on its state, unless a note names the root that is missing."""
     _print_notes(run, result)
-    if (state := result.get("state", "fresh")) not in {"fresh", "missing"}:
+    state = result.get("state", "fresh")
+    if state == "missing":
+        if not any(" is missing: " in note for note in result.get("notes", [])):
+            run.terminal.note("note: an indexed directory is missing; for details: codeindex status")
+    elif state != "fresh":
         run.terminal.note(f"note: the index may differ from the disk ({state}); for details: codeindex status")
 
 

@@ -440,9 +440,13 @@ def _note_changed(graph: CodeGraph, answer: GraphAnswer) -> None:
     """Note which files are newer than the index; their lines were found again nearest to the old places."""
     changed = graph.sources.changed
     if changed:
-        more = f" and {len(changed) - 1:,} more files have" if len(changed) > 1 else " has"
+        others = len(changed) - 1
+        more = f" and {others:,} more {'file' if others == 1 else 'files'} have" if others else " has"
+        them = "them" if others else "it"
         shown = safe_line(changed[0].decode("utf-8", "replace"))
-        answer.notes.append(f"{shown}{more} changed since the index was updated; lines of it may be wrong: sync first")
+        answer.notes.append(
+            f"{shown}{more} changed since the index was updated; lines of {them} may be wrong: sync first"
+        )
 
 
 def _note_incomplete(graph: CodeGraph, answer: GraphAnswer) -> None:
