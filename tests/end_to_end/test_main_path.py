@@ -255,6 +255,26 @@ def test_a_root_that_goes_away_is_missing_and_comes_back(daemon: RealDaemon, pro
     assert daemon.call("verify")["ok"]
 
 
+def test_a_root_that_was_moved_is_added_with_its_index(daemon: RealDaemon, project: Path, tmp_path: Path) -> None:
+    before = add(daemon, project)
+    now = tmp_path / "workspace/renamed"
+    now.parent.mkdir()
+    project.rename(now)
+    (now / "new.py").write_text("def written_after_the_move(): pass\n")
+    until(lambda: daemon.call("status")["roots"][0]["state"] == "missing", what="missing")
+    refused = daemon.client().call("search", query="greet", roots=[str(now / "greeter")])["error"]
+    assert refused["message"] == f"{now / 'greeter'} is not indexed at this place: {now} was {project}"
+    assert refused["data"]["hint"] == f"take its index along: codeindex add {now}"
+    moved = add(daemon, now)
+    assert (moved["id"], moved["path"]) == (before["id"], str(now))
+    assert [root["path"] for root in daemon.call("roots.list")["roots"]] == [str(now)]
+    assert daemon.call("status")["roots"][0]["stages"]["read"]["items"] == 1, "only the new file was processed"
+    assert paths_of(search(daemon, "written_after_the_move"))[0] == "new.py"
+    assert daemon.call("verify")["ok"]
+    (now / "new.py").write_text("def changed_after_the_move(): pass\n")
+    assert paths_of(search(daemon, "changed_after_the_move", sync=True))[0] == "new.py"
+
+
 def test_a_missing_root_says_so_and_holds_up_no_other(daemon: RealDaemon, project: Path, tmp_path: Path) -> None:
     other = tree(tmp_path / "other", {"other.py": "def greet_politely_again(): pass\n"})
     add(daemon, project)
@@ -263,7 +283,10 @@ def test_a_missing_root_says_so_and_holds_up_no_other(daemon: RealDaemon, projec
     until(lambda: daemon.call("status", path=str(project))["roots"][0]["state"] == "missing", what="missing")
     says = f"{project} is missing: there is no such directory"
     problem = daemon.call("status", path=str(project))["roots"][0]["problems"][0]
-    assert problem == {"message": says, "hint": f"bring it back, or delete its index: codeindex remove {project}"}
+    assert problem == {
+        "message": says,
+        "hint": f"bring it back, add it at its new place, or delete its index: codeindex remove {project}",
+    }
     alone = {"roots": [str(project)]}
     assert daemon.call("search", query="greet_politely", **alone)["notes"] == [says]
     assert daemon.call("grep", pattern="greet_politely", **alone)["notes"] == [says]

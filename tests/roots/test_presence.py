@@ -67,7 +67,9 @@ def test_a_missing_root_has_a_problem_that_says_why(tmp_path: Path) -> None:
         here.check()
         assert here.problem is not None
         said.append(here.problem.message.removeprefix(f"{path} is missing: "))
-        assert here.problem.hint == f"bring it back, or delete its index: codeindex remove {path}"
+        assert (
+            here.problem.hint == f"bring it back, add it at its new place, or delete its index: codeindex remove {path}"
+        )
     assert said == [
         "there is no such directory",
         "its path leads over a symbolic link now",

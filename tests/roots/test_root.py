@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,24 @@ async def test_a_sync_that_times_out_says_what_it_waited_for(tmp_path: Path, mon
         assert raised.value.hint == "free disk space"
         await root.sync(30)
         assert found(root, "beta") == [b"b.py"]
+
+
+async def test_only_the_directory_of_a_missing_root_is_its_new_place(tmp_path: Path) -> None:
+    async with harness(tmp_path) as made, made.running() as root:
+        for name in ("a.py", "b.py"):
+            (made.path / name).write_text(f"def alpha_in_{name[0]}(): pass\n")
+        await root.sync(30)
+        assert not root.was_moved_to(made.path), "it is not missing"
+        now = tmp_path / "now"
+        made.path.rename(now)
+        shutil.copytree(now, tmp_path / "copy")
+        await eventually(lambda: root.state is RootState.MISSING)
+        assert root.was_moved_to(now)
+        assert not root.was_moved_to(tmp_path / "copy")
+        assert not root.was_moved_to(tmp_path / "nowhere")
+        (now / "a.py").write_text("def another_project_with_the_same_inode(): pass\n")
+        (now / "b.py").unlink()
+        assert not root.was_moved_to(now)
 
 
 async def test_a_failed_scan_is_remembered_until_a_walk_succeeds(

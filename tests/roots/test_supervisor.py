@@ -11,7 +11,7 @@ import anyio
 import anyio.abc
 import pytest
 
-from codeindexd.errors import NotIndexedError
+from codeindexd.errors import NotIndexedError, StoreFullError
 from codeindexd.roots import Root
 from codeindexd.roots.adoption import UNFINISHED
 from codeindexd.roots.registry import Registry, RootSpec
@@ -55,6 +55,10 @@ class Slow:
 
         self.notes: list[str] = []
         self.offered: list[str] = []
+        self.place_now: Path | None = None
+
+    def was_moved_to(self, path: Path) -> bool:
+        return path == self.place_now
 
     async def adopt(self, others: Sequence[Root]) -> None:
         self.offered = [root.spec.path.name for root in others]
@@ -166,6 +170,38 @@ async def test_only_a_new_root_may_take_over_the_index_of_another(place: Place) 
         assert (await roots.rebuild(two.spec)).offered == []  # type: ignore[attr-defined]
     async with place.served() as roots:
         assert [root.offered for root in roots.running_roots()] == [[], []]  # type: ignore[attr-defined]
+
+
+async def test_a_root_that_was_moved_goes_on_at_its_new_place(place: Place) -> None:
+    async with place.served() as roots:
+        one, _ = await roots.add(place.directory("one"), force=False)
+        now = place.directory("elsewhere/one now")
+        one.place_now = now  # type: ignore[attr-defined]
+        with pytest.raises(NotIndexedError, match=f"{now} was {one.spec.path}$") as raised:
+            await roots.root_indexing(now / "src")
+        assert raised.value.hint == f"take its index along: codeindex add '{now}'"
+        moved, admission = await roots.add(now, force=False)
+        assert (moved.spec.id, moved.spec.path, admission.covered) == (one.spec.id, now, False)
+        assert moved.offered == [], "it has an index"  # type: ignore[attr-defined]
+        assert await place.names(roots) == ["one now"]
+    async with place.served() as roots:
+        assert await place.names(roots) == ["one now"]
+
+
+async def test_a_move_that_cannot_be_saved_did_not_happen(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with place.served() as roots:
+        one, _ = await roots.add(place.directory("one"), force=False)
+        now = place.directory("now")
+        one.place_now = now  # type: ignore[attr-defined]
+        with monkeypatch.context() as full:
+
+            def save(_registry: Registry, _specs: object) -> None:
+                raise StoreFullError("no space")
+
+            full.setattr(Registry, "save", save)
+            with pytest.raises(StoreFullError):
+                await roots.add(now, force=False)
+        assert await place.names(roots) == ["one"]
 
 
 async def test_a_root_is_not_listed_while_it_takes_over_an_index(place: Place) -> None:

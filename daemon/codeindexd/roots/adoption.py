@@ -151,6 +151,14 @@ def resemblance(path: Path, snapshot: CatalogSnapshot) -> float:
     return sum(_size(root + b"/" + relative) == size for relative, size in sizes) / len(sizes) if sizes else 0.0
 
 
+def was_moved_to(path: Path, snapshot: CatalogSnapshot) -> bool:
+    """Return True if the directory ``path`` has at least half of the files of a root that is missing. Blocking.
+
+    For a directory with the root's device and inode, which alone prove nothing: both are used again.
+    """
+    return resemblance(path, snapshot) >= _LEAST_RESEMBLANCE
+
+
 def _size(path: bytes) -> int:
     try:
         return os.lstat(path).st_size

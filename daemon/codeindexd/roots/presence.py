@@ -52,7 +52,8 @@ class Presence:
             return None
         remove = f"codeindex remove {shlex.quote(str(self.spec.path))}"
         return RootProblem(
-            f"{self.spec.path} is missing: {self._why_missing}", f"bring it back, or delete its index: {remove}"
+            f"{self.spec.path} is missing: {self._why_missing}",
+            f"bring it back, add it at its new place, or delete its index: {remove}",
         )
 
     @property

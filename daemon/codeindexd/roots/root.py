@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import stat
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -22,7 +23,7 @@ from codeindexd.indexing.history_status import HistoryStatus
 from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
 from codeindexd.indexing.progress import Progress, StageStats
 from codeindexd.roots import maintenance
-from codeindexd.roots.adoption import Adoption, Borrower, Lender, adopt
+from codeindexd.roots.adoption import Adoption, Borrower, Lender, adopt, was_moved_to
 from codeindexd.roots.central_files import CentralFiles
 from codeindexd.roots.debounce import Debouncer
 from codeindexd.roots.events import RootEvent, RootEventKind
@@ -262,6 +263,22 @@ class Root:
             return self.exclusion_of(path) is None
         except (PathRefusedError, OSError):
             return True
+
+    def was_moved_to(self, path: Path) -> bool:
+        """Return True if the root is missing, and its directory is ``path`` now. Blocking: reads the disk.
+
+        Raises as :meth:`status`.
+        """
+        if not self._presence.is_missing:
+            return False
+        try:
+            status = path.lstat()
+        except OSError:
+            return False
+        if not stat.S_ISDIR(status.st_mode) or (status.st_dev, status.st_ino) != (self.spec.device, self.spec.inode):
+            return False
+        with self.catalog_snapshot() as snapshot:
+            return was_moved_to(path, snapshot)
 
     def catalog_snapshot(self) -> CatalogSnapshot:
         """Return a snapshot of the catalog's last commit; the caller must close it."""

@@ -162,6 +162,12 @@ class RootSupervisor:
                 with contextlib.suppress(PathRefusedError, OSError):
                     if verdict := supervised.root.exclusion_of(relative):
                         return _not_indexed(path, f": the root {spec.path} leaves it out ({verdict.rule})")
+        for directory in (path, *path.parents):
+            if before := self._root_moved_to(directory):
+                return NotIndexedError(
+                    f"{path} is not indexed at this place: {directory} was {before.path}",
+                    hint=f"take its index along: codeindex add {shlex.quote(str(directory))}",
+                )
         return _not_indexed(path)
 
     async def root_indexing(self, path: Path) -> Root:
@@ -314,6 +320,8 @@ class RootSupervisor:
     async def add(self, path: Path, *, force: bool) -> tuple[Root, Admission]:
         """Make ``path`` a root and start it, or return the root that covers it.
 
+        If ``path`` is the new place of a root that is missing, that root moves there, with its index.
+
         Raises PathRefusedError, StoreFullError if the list of roots cannot be written, FailedError if the covering root
         is not running, and the errors of starting a root.
         """
@@ -324,6 +332,9 @@ class RootSupervisor:
             )
             if admission.covered:
                 return self._running(admission.spec), admission
+            if moved := await anyio.to_thread.run_sync(self._root_moved_to, admission.spec.path):
+                spec = await self._move(moved, admission.spec)
+                return self._running(spec), Admission(spec, covered=False)
             await self._start(admission.spec, may_fail=False, others=self.running_roots())
             try:
                 await self._save()
@@ -332,6 +343,31 @@ class RootSupervisor:
                 await anyio.to_thread.run_sync(self._remove_orphaned_stores)
                 raise
             return self._running(admission.spec), admission
+
+    def _root_moved_to(self, path: Path) -> RootSpec | None:
+        """Return the missing root whose directory is ``path`` now, or None. Blocking."""
+        for root in self.running_roots():
+            with contextlib.suppress(CodeindexError):
+                if root.was_moved_to(path):
+                    return root.spec
+        return None
+
+    async def _move(self, before: RootSpec, place: RootSpec) -> RootSpec:
+        """Move a root to the path of ``place``, and return its new identity, which has the old id.
+
+        Raises StoreFullError if the list of roots cannot be written; the root is as before then.
+        """
+        spec = RootSpec(before.id, place.path, place.device, place.inode)
+        await self._stop(before.id)
+        await self._start(spec, may_fail=True)
+        try:
+            await self._save()
+        except CodeindexError:
+            await self._stop(before.id)
+            await self._start(before, may_fail=True)
+            raise
+        log.info("root_moved", before=str(before.path), root=str(spec.path))
+        return spec
 
     async def absorb(self, root_id: str) -> None:
         """Remove the roots inside a fresh root that it indexes too; their code is found through it from now on.
