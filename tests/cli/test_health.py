@@ -38,6 +38,11 @@ def _verified(result: dict[str, Any], seconds: float) -> list[str]:
 def test_the_duration_of_several_verifications_is_not_that_of_the_last() -> None:
     one = {"path": "/a", "files_checked": 1, "chunks_checked": 2, "differences": []}
     assert _verified({"ok": True, "roots": [one]}, 25) == ["/a: 1 file, 2 chunks: equal to the disk, 25 s"]
+    noted = {**one, "notes": ["2 files were not compared, because they cannot be read now"]}
+    assert _verified({"ok": True, "roots": [noted]}, 0) == [
+        "/a: 1 file, 2 chunks: equal to the disk",
+        "  2 files were not compared, because they cannot be read now",
+    ]
     gone = {**one, "path": "/b", "not_verified": "/b is missing: there is no such directory"}
     assert _verified({"ok": True, "roots": [one, gone]}, 25) == [
         "/a: 1 file, 2 chunks: equal to the disk",

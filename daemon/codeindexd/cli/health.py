@@ -172,6 +172,8 @@ def verify(terminal: Terminal, result: VerifyResult, *, seconds: float = 0.0) ->
             terminal.print(f"  {safe_line(difference['path'])}: {difference['what']}: {safe(difference['detail'])}")
         if len(found) > _MAX_DIFFERENCES:
             terminal.print(f"  and {len(found) - _MAX_DIFFERENCES:,} more: see --json")
+        for note in root.get("notes", []):
+            terminal.print(f"  {terminal.style('warn', safe(note))}")
     if not is_one and (took := progress.took(seconds)):
         terminal.print(f"{progress.count(len(result['roots']), 'root')}{took}")
     if not result["ok"]:

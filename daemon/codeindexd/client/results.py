@@ -798,6 +798,7 @@ class VerifiedRoot(TypedDict):
     chunks_checked: int
     differences: list[Difference]
     repaired: NotRequired[bool]
+    notes: NotRequired[list[str]]
     not_verified: NotRequired[str]
 
 

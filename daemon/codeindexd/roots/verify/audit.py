@@ -18,6 +18,7 @@ from codeindexd.roots.verify.compare import compare_files, compare_skipped_text
 from codeindexd.roots.verify.sample import compare_sample
 from codeindexd.roots.verify.target import AuditTarget
 from codeindexd.scan.merkle import diff
+from codeindexd.scan.relpath import is_covered
 from codeindexd.storage.catalog.skipped_texts import SkippedText, is_unchanged
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import Entry, NodeKind, Outcome
@@ -115,28 +116,33 @@ def _compare_tree(target: AuditTarget, found: AuditResult) -> list[bytes]:
         if snapshot is None:
             return []
         change = diff(target.index.catalog.tree(), scan.tree)
-        unreadable = {path for path, _ in scan.errors}
+        unreadable = {path for path, _ in scan.errors}  # files, and directories: what is below them is not known
         for what, entries in (
             ("not in the index", change.added),
             ("content differs", change.modified),
             ("no longer on disk", change.removed),
         ):
             for entry in entries:
-                if entry.path not in unreadable:
+                if not is_covered(entry.path, unreadable):
                     found.add(entry.path, what, entry.kind.name.lower())
         for move in change.moved:
             found.add(move.entry.path, "indexed under another path", text_of_path(move.source))
-        paths, terms = [], []
+        paths, terms, left_out = [], [], 0
         for file in snapshot.catalog.files():
-            if file.entry.kind is not NodeKind.FILE or file.entry.path in unreadable:
+            if file.entry.kind is not NodeKind.FILE:
                 continue
-            if file.outcome is Outcome.UNPROCESSED:
+            if is_covered(file.entry.path, unreadable):
+                left_out += 1
+            elif file.outcome is Outcome.UNPROCESSED:
                 found.add(file.entry.path, "chunks", "the file was never processed")
             elif file.outcome is not Outcome.FAILED:
                 paths.append(file.entry.path)
             if file.outcome is Outcome.INDEXED:
                 terms.append((file.file_id, path_words(file.entry.path)))
         _compare_lexical(snapshot, terms, found)
+        if left_out:
+            files = "1 file was" if left_out == 1 else f"{left_out:,} files were"
+            found.notes.append(f"{files} not compared, because {'it' if left_out == 1 else 'they'} cannot be read now")
     return paths
 
 
