@@ -13,7 +13,7 @@ import anyio
 import anyio.abc
 import pytest
 
-from codeindexd.errors import FailedError, StoreFullError, TimedOutError
+from codeindexd.errors import FailedError, PathRefusedError, StoreFullError, TimedOutError
 from codeindexd.roots import Root, maintenance, scan_loop
 from codeindexd.roots.registry import RootSpec
 from codeindexd.roots.verify import verify
@@ -79,6 +79,24 @@ async def test_a_sync_that_times_out_says_what_it_waited_for(tmp_path: Path, mon
         assert raised.value.hint == "free disk space"
         await root.sync(30)
         assert found(root, "beta") == [b"b.py"]
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (PathRefusedError("/code cannot be scanned: Permission denied", hint="x"), "^/code cannot be scanned: Perm"),
+        (PermissionError(errno.EACCES, "Permission denied", "/code/a"), "/code cannot be read: Permission denied$"),
+    ],
+)
+async def test_a_root_that_cannot_be_scanned_is_named_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
+) -> None:
+    async with harness(tmp_path) as made, made.running() as root:
+        with monkeypatch.context() as broken:
+            broken.setattr(Scanner, "scan", failing(Scanner.scan, 1_000, error))
+            (made.path / "a.py").write_text("def alpha(): pass\n")
+            with pytest.raises(FailedError, match=says):
+                await root.sync(30)
 
 
 async def test_only_the_directory_of_a_missing_root_is_its_new_place(tmp_path: Path) -> None:

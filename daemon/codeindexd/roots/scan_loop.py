@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import anyio.to_thread
 import structlog
 
-from codeindexd.errors import PathRefusedError, StoreFullError
+from codeindexd.errors import CodeindexError, PathRefusedError, StoreFullError
 from codeindexd.indexing.ingest import Ingest
 from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
 from codeindexd.roots.busy import BusyFiles
@@ -170,8 +170,12 @@ class ScanLoop:
         return found
 
     def _record_failed_scan(self, error: Exception) -> None:
-        hint = getattr(error, "hint", "check the directory's permissions")
-        problem = RootProblem(f"cannot read {self._presence.spec.path}: {error}", hint)
+        if isinstance(error, CodeindexError):  # names the directory
+            problem = RootProblem.from_error(error)
+        else:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            path = self._presence.spec.path
+            problem = RootProblem(f"{path} cannot be read: {reason}", "check the directory's permissions")
         self._problems.set(ProblemKey.SCAN, problem)
         self.failed_scans += 1
         self._retry_later()
