@@ -173,6 +173,8 @@ def test_answers_say_if_the_index_is_not_fresh(host: Host, daemon: FakeDaemon) -
     text, _ = host.call("status")
     assert "inotify is out of watches (sysctl ...)" in text
     assert "not indexed: src/bad.py: took too long" in text
+    daemon.roots["/p"] = "missing"
+    assert "a directory that was searched is missing" in host.call("search", query="x")[0]
 
 
 @pytest.mark.parametrize(

@@ -351,7 +351,7 @@ def _move_away(path: Path) -> str:
 
 def _root(root: Path) -> Check:
     if not root.is_dir():
-        remedy = f"restore it, or remove it: codeindex remove {_quoted(root)}"
+        remedy = f"bring it back, add it at its new place, or remove it: codeindex remove {_quoted(root)}"
         return Check("root", CheckState.WARNING, f"{root} is missing", remedy)
     if reason := reason_to_poll(root):
         detail = f"{reason}: scanned every 30 seconds instead of watched"

@@ -49,4 +49,6 @@ async def state_notes(client: AsyncClient, state: str, roots: Sequence[str] | No
                 total += root["progress"]["files_total"]
         share = f" ({done:,} of {total:,} files so far)" if total else ""
         return [f"the index is being built{share}: an absence means nothing yet. Repeat the call later"]
+    if state == "missing":
+        return ["a directory that was searched is missing, so nothing in it can be found. Call status to see which"]
     return [f"the index is {state}: some code may be missing from it. Call status to see why"]
