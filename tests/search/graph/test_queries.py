@@ -670,3 +670,68 @@ async def test_a_plain_name_means_no_function_of_an_object(indexed: Indexed) -> 
         "a.ts", "export function f() {\n  const o = { shape: () => shape }\n  const shape = 1\n  return [o, shape]\n}\n"
     )
     assert uses(await SEARCHER.refs([indexed], "shape", 100)) == set()
+
+
+async def test_an_extension_of_kotlin_is_called_like_a_member(indexed: Indexed) -> None:
+    indexed.save(
+        "a/Text.kt", "package a\n\nfun String.shout(): String = this + \"!\"\nval String.first: Char get() = 'a'\n"
+    )
+    indexed.save("b/Use.kt", 'package b\n\nimport a.shout\nimport a.first\n\nfun use1(x: String?) {\n  "a".shout()\n'
+                             "  x?.shout()\n  val f = String::shout\n  x.first\n}\n")  # fmt: skip
+    indexed.save("a/Near.kt", "package a\n\nfun use2(x: Any) = x.text().shout()\n")
+    assert uses(await SEARCHER.refs([indexed], "shout", 100)) == {
+        "b/Use.kt:3 IMPORT IMPORT",
+        "b/Use.kt:7 CALL IMPORT",
+        "b/Use.kt:8 CALL IMPORT",
+        "b/Use.kt:9 USE IMPORT",
+        "a/Near.kt:3 CALL IMPORT",
+    }
+    assert "b/Use.kt:10 USE IMPORT" in uses(await SEARCHER.refs([indexed], "String.first", 100))
+    callers = await SEARCHER.callers([indexed], "String.shout", 1, 100)
+    assert {name for name, _ in shapes(callers)} == {"b.use1", "a.use2"}
+
+
+async def test_a_member_of_kotlin_comes_before_an_extension_of_its_name(indexed: Indexed) -> None:
+    indexed.save(
+        "a/Plan.kt",
+        "package a\n\nclass Plan {\n  fun discard() {}\n  fun go() {\n    this.discard()\n  }\n}\n"
+        "fun java.io.File.discard() {}\nfun plain(discard: Plan = x.discard()) {}\n",
+    )
+    indexed.save(
+        "b/Use.kt", "package b\n\nimport a.discard\n\nfun f(p: Plan, q: Any) {\n  p.discard()\n  q.discard()\n}\n"
+    )
+    assert uses(await SEARCHER.refs([indexed], place(indexed, "a/Plan.kt", 4), 100)) == {
+        "a/Plan.kt:6 CALL EXACT",
+        "a/Plan.kt:10 CALL NAME",
+        "b/Use.kt:6 CALL EXACT",
+    }
+    assert uses(await SEARCHER.refs([indexed], "File.discard", 100)) >= {
+        "b/Use.kt:3 IMPORT IMPORT",
+        "b/Use.kt:7 CALL IMPORT",
+    }
+
+
+async def test_an_extension_of_scala_is_called_like_a_member(indexed: Indexed) -> None:
+    indexed.save("a/Text.scala", 'package a\nextension (s: String)\n  def shout: String = s + "!"\n')
+    indexed.save("b/Use.scala", 'package b\nimport a.*\nobject Use:\n  def use1 = "a".shout\n')
+    assert {one.split()[0] for one in uses(await SEARCHER.refs([indexed], "shout", 100))} == {"b/Use.scala:4"}
+
+
+async def test_members_of_a_companion_object_are_members_of_its_type(indexed: Indexed) -> None:
+    for name in ("Platform", "Other"):
+        indexed.save(
+            f"{name}.kt",
+            f"package p\n\nclass {name} {{\n  companion object {{\n    fun find() = 1\n"
+            "    fun twice() = find()\n  }\n}\n",
+        )
+    indexed.save("use/Use.kt", "package use\n\nimport p.Platform\n\nfun f() {\n  Platform.find()\n}\n")
+    expected = {"use/Use.kt:6 CALL IMPORT", "Platform.kt:6 CALL EXACT"}
+    assert uses(await SEARCHER.refs([indexed], "Platform.find", 100)) == expected
+    assert uses(await SEARCHER.refs([indexed], "p.Platform.Companion.find", 100)) == expected
+
+
+async def test_a_name_may_have_marks_that_separate_names_elsewhere(indexed: Indexed) -> None:
+    indexed.save("lib.sh", "log::info() {\n  echo\n}\nrun() {\n  log::info x\n}\n")
+    answer = await SEARCHER.refs([indexed], "log::info", 100)
+    assert [one.target.definition.name for one in answer.targets] == ["log::info"]
+    assert uses(answer) == {"lib.sh:5 CALL EXACT"}

@@ -149,7 +149,16 @@ class CodeFile(Struct, frozen=True, eq=False):
         written = one.qualified.removeprefix(above).rpartition(".")[0]
         if written and (one.kind in _MEMBER_KINDS or self.language in _WRITTEN_OWNERS):
             return written.rpartition(".")[2]
-        return container.name if container is not None and self._is_type(container) else ""
+        if container is None or not self._is_type(container):
+            return ""
+        if self._is_companion(container):
+            return self.definitions[container.container].name
+        return container.name
+
+    def _is_companion(self, one: Definition) -> bool:
+        """Return True for a companion object of Kotlin, whose members are called like those of the type around it."""
+        is_object = one.kind == "object" and one.container >= 0 and self.language == "kotlin"
+        return is_object and "companion object" in one.signature
 
     def hints_around(self, number: int, read: Callable[[int, int], str]) -> TypeHints:
         """Return what the code of a definition says about the types of variables; ``read`` returns lines of the file.

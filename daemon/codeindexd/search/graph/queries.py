@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
@@ -23,6 +23,7 @@ from codeindexd.search.graph.code_file import CodeFile, FileCache
 from codeindexd.search.graph.code_map import MOST_FILES, CodeMap, RankCache, code_map
 from codeindexd.search.graph.graph import CodeGraph, Use
 from codeindexd.search.graph.impact import Impact, definitions_of_files, impact_of, importers_of
+from codeindexd.search.graph.resolve import extended_type
 from codeindexd.search.graph.sources import ShownLine
 from codeindexd.search.graph.targets import Confidence, Target
 from codeindexd.search.pinning import SearchedParts, parts_of, pinned_part
@@ -342,12 +343,25 @@ def split_name(name: str) -> tuple[str, str]:
 def _named(graph: CodeGraph, name: str) -> list[Target]:
     """Return the definitions of a name, which may be qualified; if none has this case, those in any other."""
     qualifier, last = split_name(name)
-    found = graph.named(last) or graph.named_as(last)
     if not qualifier:
-        return found
-    dotted = f"{qualifier}.{last}"
-    matching = [one for one in found if f".{one.definition.qualified}".endswith(f".{dotted}")]
-    return matching or [one for one in found if f".{one.definition.qualified}".lower().endswith(f".{dotted.lower()}")]
+        return graph.named(last) or graph.named_as(last)
+    if whole := graph.named(name.strip()):  # ``log::info`` of Bash is one name
+        return whole
+    found = graph.named(last) or graph.named_as(last)
+    dotted = f".{qualifier}.{last}"
+    matching = [one for one in found if any(f".{spelt}".endswith(dotted) for spelt in _spellings(one))]
+    folded = dotted.lower()
+    return matching or [one for one in found if any(f".{spelt}".lower().endswith(folded) for spelt in _spellings(one))]
+
+
+def _spellings(target: Target) -> Iterator[str]:
+    """Yield the qualified names by which code calls a definition: in Kotlin also as a member of what it belongs to."""
+    one, container = target.definition, target.container
+    yield one.qualified
+    if container is not None and target.owner not in ("", container.name) and container.container >= 0:
+        yield f"{target.file.definitions[container.container].qualified}.{one.name}"
+    elif target.file.language == "kotlin" and (extended := extended_type(one)):
+        yield f"{extended}.{one.name}"
 
 
 def _uses_by_name(graph: CodeGraph, name: str) -> list[Use]:

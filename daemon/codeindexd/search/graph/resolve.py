@@ -17,7 +17,7 @@ from codeindexd.search.graph.common_members import COMMON_MEMBERS
 from codeindexd.search.graph.modules import ImportedModule, Layout, Match
 from codeindexd.search.graph.plain_types import TypeHints, returned_type
 from codeindexd.search.graph.targets import FUNCTION_KINDS, Confidence, Target
-from codeindexd.types import Reference, ReferenceKind
+from codeindexd.types import Definition, Reference, ReferenceKind
 
 Resolved = list[tuple[Target, Confidence]]
 
@@ -42,6 +42,12 @@ _FREE_MEMBERS: Final = frozenset(
     {"lua", "go", "rust", "elixir", "haskell", "ocaml", "julia", "zig", "bash", "c", "cpp", "php"}
 )
 """Languages in which a function outside types can follow a qualifier without an import of that name."""
+
+_EXTENDING: Final = frozenset({"kotlin", "scala"})
+"""Languages in which a function outside types can extend a type, and is then called like its members."""
+
+_EXTENSION: Final = re.compile(r"\b(?:fun|va[lr])\b[^=]*?(?:\b(\w+)\s*(?:<[^=]*>)?\??|\))\s*\.$")
+"""The head of an extension in Kotlin up to its name, such as ``fun <T> List<T>.``; its group is the extended type."""
 
 _NO_MEMBERS_IMPORTED: Final = frozenset({"python", "javascript", "go"})
 """Languages whose modules export no members of types by their own name."""
@@ -107,7 +113,54 @@ def resolve(around: Surroundings, file: CodeFile, reference: Reference, candidat
         return []
     if not reference.qualifier:
         return _bare(around, file, reference, named)
+    if file.language in _EXTENDING and (extensions := [one for one in named if _is_extension(one)]):
+        return _member_or_extension(around, file, reference, named, extensions)
     return _qualified(around, file, reference, named)
+
+
+def _is_extension(target: Target) -> bool:
+    """Return True if a definition outside types extends a type; in Scala, its head does not say whether it does."""
+    one = target.definition
+    if target.owner or target.is_local or target.file.language not in _EXTENDING:
+        return False
+    if target.file.language == "scala":
+        return one.kind == "function"
+    return extended_type(one) is not None
+
+
+def extended_type(one: Definition) -> str | None:
+    """Return the name of the type that an extension in Kotlin extends, "" for a type of functions; None for others."""
+    head, name, _ = one.signature.partition(f".{one.name}")
+    match = _EXTENSION.search(f"{head}.") if name else None
+    return (match[1] or "") if match is not None else None
+
+
+def _member_or_extension(
+    around: Surroundings,
+    file: CodeFile,
+    reference: Reference,
+    candidates: Sequence[Target],
+    extensions: Sequence[Target],
+) -> Resolved:
+    """Return the member that a name with a receiver means if the receiver's type is plain, or else extensions, too."""
+    extending = {one.key for one in extensions}
+    others = [one for one in candidates if one.key not in extending]
+    members = _qualified(around, file, reference, others) if others else []
+    if any(confidence > Confidence.NAME for _, confidence in members):
+        return members
+    if inside := _in_scope(file, reference.line, extensions):
+        seen = [(one, Confidence.EXACT) for one in inside]
+    elif reference.name in file.bindings():
+        seen = _imported(around, file, file.bindings()[reference.name], extensions)
+    else:
+        seen = _outside(around, file, extensions)
+    is_common = reference.name in COMMON_MEMBERS.get(family_of(file.language), ())
+    if (members or is_common) and reference.name not in file.bindings():
+        most = Confidence.POSSIBLE if is_common else Confidence.NAME
+        seen = [(one, min(confidence, most)) for one, confidence in seen]
+    if any(confidence > Confidence.NAME for _, confidence in seen):
+        members = [(one, Confidence.POSSIBLE) for one, _ in members]
+    return [*seen, *members]
 
 
 def _has_kind_of(reference: Reference, target: Target) -> bool:
