@@ -187,3 +187,82 @@ def test_a_function_expression_that_is_assigned_has_one_name() -> None:
         "function res.send", "constant x", "method x.get", "function handler", "function create", "function one",
         "function one.other",
     ]  # fmt: skip
+
+
+ANNOTATED = [
+    ("java", 'class A {\n  @Column(name = "x")\n  @Nullable\n  private String x = "";\n}\n', 'private String x = ""'),
+    ("kotlin", "object A {\n  @JvmField\n  val x = 1\n}\n", "val x = 1"),
+    ("csharp", 'class A {\n  [JsonProperty("x")]\n  public int x { get; set; }\n}\n', "public int x { get; set; }"),
+    ("swift", "class A {\n  @Published\n  var x = 1\n}\n", "var x = 1"),
+    ("scala", "class A {\n  @foo\n  val x = 1\n}\n", "val x = 1"),
+    ("php", "<?php\nclass A {\n  #[ORM\\Column]\n  private int $x = 1;\n}\n", "private int $x = 1"),
+    ("typescript", "class A {\n  @Input()\n  x: string;\n}\n", "x: string"),
+]
+
+
+@pytest.mark.parametrize(("language", "text", "signature"), ANNOTATED)
+def test_the_signature_of_a_field_is_no_annotation(language: str, text: str, signature: str) -> None:
+    found = {one.name: one for one in analyse(text.encode(), language).definitions}
+    assert found["x"].signature == signature
+
+
+LISTED = [
+    ("typescript", "enum E {\n  /** The first. */\n  A,\n  B = 3,\n}\n", ["A", "B = 3"], "The first."),
+    ("java", "record R(\n  /** The first. */\n  int a,\n  @B String b\n) {}\n", ["int a", "String b"], "The first."),
+    ("csharp", "record R(\n  // The first.\n  int A,\n  [B] string B\n);\n", ["int A", "string B"], "The first."),
+]
+
+
+@pytest.mark.parametrize(("language", "text", "signatures", "doc"), LISTED)
+def test_a_member_of_a_list_has_a_head_of_its_own(language: str, text: str, signatures: list[str], doc: str) -> None:
+    _, *members = definitions(text.encode(), language).values()
+    assert [one.signature for one in members] == signatures
+    assert [one.start_line for one in members] == [3, 4]
+    assert members[0].doc == doc
+
+
+def test_haskell_has_operators_and_more_than_functions() -> None:
+    text = (
+        b"{-# LANGUAGE GADTs #-}\nmodule D where\n"
+        b"data G a where { A :: G Int; B, C' :: Bool -> G Bool }\n"
+        b"data a :+: b = L' a | b :*: a\n"
+        b"type family Elem c\n"
+        b"class K a where\n  (.:), run :: a -> a\n"
+        b"instance K (Map k v) where\n  run x = x\n"
+        b"a <+> b = a\n"
+        b"x `plus` y = x\n"
+        b"(.=) a b = a\n"
+        b"pattern P a b = (a, b)\n"
+        b'foreign import ccall "sin" c_sin :: Double -> Double\n'
+    )
+    found = {name.removeprefix("D."): one for name, one in definitions(text, "haskell").items()}
+    assert {name: one.kind for name, one in found.items()} == {
+        "D": "module",
+        "G": "type",
+        "G.A": "constructor",
+        "G.B": "constructor",
+        "G.C'": "constructor",
+        ":+:": "type",
+        ":+:.L'": "constructor",
+        ":+:.:*:": "constructor",
+        "Elem": "type",
+        "K": "class",
+        "K..:": "method",
+        "K.run": "method",
+        "K.Map": "impl",
+        "K.Map.run": "method",
+        "<+>": "function",
+        "plus": "function",
+        ".=": "function",
+        "P": "constructor",
+        "c_sin": "function",
+    }
+    assert found["D"].doc == ""
+
+
+def test_an_operator_of_elixir_has_its_own_name() -> None:
+    text = (
+        b"defmodule A do\n  def a <~> b, do: a\n  defp left && right when is_list(left), do: 1\n  def +a, do: a\n"
+        b"  def f(x) when x > 1, do: x\n  def unquote(name)(x), do: x\nend\n"
+    )
+    assert [one.name for one in definitions(text, "elixir").values()] == ["A", "<~>", "&&", "+", "f"]

@@ -123,13 +123,13 @@ def signature(one: FoundDefinition, text: bytes) -> str:
     head = text[start:end]
     if _MAY_HAVE_COMMENT.search(head):
         head = _without_comments(node, text, start, end)
-    if (one.is_detail or body is None) and b"\n" in head and not _is_open(first := head.partition(b"\n")[0]):
-        head = first
     before = one.name_byte - start  # ``@name = 1`` of Ruby is no annotation
     while head.startswith(_ANNOTATION_STARTS) and (match := _ANNOTATION.match(head)) is not None:
         if match.start() <= before < match.end():
             break
         head, before = head[match.end() :], before - match.end()
+    if (one.is_detail or body is None) and b"\n" in head and not _is_open(first := head.partition(b"\n")[0]):
+        head = first
     return _on_one_line(head)
 
 

@@ -205,7 +205,7 @@ def _java_package(node: Node, text: bytes) -> Iterator[NodeDefinition]:
 def _java_record(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     parameters = node.child_by_field_name("parameters")
     for parameter in parameters.named_children if parameters is not None else []:
-        yield from named_details("field")(parameter, text)
+        yield from (one._replace(own=parameter) for one in named_details("field")(parameter, text))
 
 
 def _enum_constant(node: Node, text: bytes) -> Iterator[NodeDefinition]:
@@ -315,7 +315,7 @@ def _csharp_operator(node: Node, text: bytes) -> Iterator[NodeDefinition]:
 def _csharp_record(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     parameters = child_of_type(node, "parameter_list")
     for parameter in parameters.named_children if parameters is not None else []:
-        yield from named_details("property")(parameter, text)
+        yield from (one._replace(own=parameter) for one in named_details("property")(parameter, text))
 
 
 def _csharp_indexer(node: Node, text: bytes) -> Iterator[NodeDefinition]:

@@ -9,35 +9,62 @@ from tree_sitter import Node
 
 from codeindexd.analysis.chunking.details import (
     Details,
+    Finder,
     detail,
     first_detail,
     named_details,
     scope_detail,
+    stands_in,
 )
 from codeindexd.analysis.chunking.rules import NodeDefinition, child_of_type, source, types
 
 
+def _haskell_detail(kind: str, name: Node, text: bytes) -> NodeDefinition:
+    """Return the detail of ``kind`` with a name that may end in ``'``, or be an operator in brackets."""
+    inner = name.named_children[0] if name.type == "prefix_id" and name.named_children else name
+    return detail(kind, inner, text)._replace(name=source(inner, text))
+
+
 def _haskell_constructor(node: Node, text: bytes) -> Iterator[NodeDefinition]:
-    inner = node.child_by_field_name("constructor")
-    name = inner.child_by_field_name("name") if inner is not None else None
+    inner = node.child_by_field_name("constructor") or node
+    name = inner.child_by_field_name("name") or inner.child_by_field_name("operator")
     if name is not None:
-        yield detail("constructor", name, text)
+        yield _haskell_detail("constructor", name, text)
+
+
+def _haskell_names(kind: str, parent: str) -> Finder:
+    """Return a finder of each name of a list with one type: ``A, B :: T``."""
+
+    def finder(node: Node, text: bytes) -> Iterator[NodeDefinition]:
+        names = node.child_by_field_name("names")
+        if names is not None and stands_in(node, parent):
+            yield from (_haskell_detail(kind, name, text) for name in names.named_children)
+
+    return finder
+
+
+def _haskell_gadt(node: Node, text: bytes) -> Iterator[NodeDefinition]:
+    yield from _haskell_constructor(node, text)
+    yield from _haskell_names("constructor", "gadt_constructors")(node, text)
 
 
 def _haskell_field(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     for name in node.children_by_field_name("name"):
         if name.type == "field_name":
-            yield detail("field", name, text)
+            yield _haskell_detail("field", name, text)
 
 
 _HASKELL = Details(
     {
         "header": scope_detail("module", "module", rest=True),
         "data_constructor": _haskell_constructor,
-        "newtype_constructor": named_details("constructor"),
+        "newtype_constructor": _haskell_constructor,
+        "gadt_constructor": _haskell_gadt,
+        "signature": _haskell_names("method", "class_declarations"),
         "field": _haskell_field,
     },
-    types("data_type newtype data_constructors data_constructor newtype_constructor record prefix fields field"),
+    types("data_type newtype data_constructors data_constructor newtype_constructor record prefix fields field")
+    | types("gadt_constructors gadt_constructor"),
 )
 _OCAML = Details(
     {

@@ -100,7 +100,7 @@ def _ts_enum(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     for child in node.named_children:
         name = child.child_by_field_name("name") if child.type == "enum_assignment" else child
         if name is not None and name.type in ("property_identifier", "string"):
-            yield detail("enum_member", name, text)
+            yield detail("enum_member", name, text)._replace(own=child)
 
 
 _JS = {

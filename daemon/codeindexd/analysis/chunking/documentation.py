@@ -46,7 +46,8 @@ _BLOCK_ENDS: Final = {b"*/": b"/*", b"-}": b"{-", b"*)": b"(*", b"]]": b"--[["}
 _SKIPPED: Final = (b"@", b"#[", b"[", b"template", b"inline", b"export")  # rows between a comment and its definition
 _DECORATION: Final = re.compile(r"^[\s/*#!<;|=~^(){}\[\]-]+|[\s/*=~#-]+$")
 _NOT_PROSE: Final = re.compile(
-    r"noqa|type:|pylint|eslint|ts-ignore|@ts-|prettier|clang-format|NOLINT|region|endregion|pragma|TODO|FIXME|XXX",
+    r"noqa|type:|pylint|eslint|ts-ignore|@ts-|prettier|clang-format|NOLINT|region|endregion|pragma|TODO|FIXME|XXX"
+    r"|(?-i:LANGUAGE|OPTIONS|INLIN|NOINLINE|SPECIALI|MINIMAL)",  # pragmas of Haskell
     re.IGNORECASE,
 )
 

@@ -123,6 +123,7 @@ def _found(
     owner: FoundDefinition | None,
     container: FoundDefinition | None,
 ) -> FoundDefinition:
+    node = definition.own or node
     path = f"{definition.scope}.{definition.name}" if definition.scope else definition.name
     qualified = f"{owner.qualified}.{path}" if owner is not None else path
     start, end = lines.spanned(node.start_byte, node.end_byte)

@@ -35,6 +35,7 @@ class NodeDefinition(NamedTuple):
     name_node: Node | None = None
     is_detail: bool = False  # True: known as a definition, but neither a symbol of its chunk nor a reason to cut
     is_rest: bool = False  # True: extends to the end of the node around it, as a package does
+    own: Node | None = None
     has_keyword: bool = True  # False: does not begin with a keyword, although its language has ``own_keyword``
 
 

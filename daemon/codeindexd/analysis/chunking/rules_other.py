@@ -14,34 +14,75 @@ def _haskell_instance(node: Node, text: bytes) -> NodeDefinition | None:
     patterns = node.child_by_field_name("patterns")
     if patterns is None:
         return NodeDefinition("impl", source(name, text), listed=False, name_node=name)
-    return NodeDefinition(
-        "impl", "".join(source(patterns, text).split()), source(name, text), listed=False, name_node=patterns
-    )
+    types_of = " ".join(source(_haskell_head(one), text) for one in patterns.named_children)
+    return NodeDefinition("impl", types_of, source(name, text), listed=False, name_node=patterns)
+
+
+def _haskell_head(node: Node) -> Node:
+    """Return the constructor of an applied type: ``Map`` of ``(Map k v)``."""
+    inner: Node | None = node
+    while inner is not None and inner.type in ("parens", "apply"):
+        node, inner = inner, inner.child_by_field_name("type") or inner.child_by_field_name("constructor")
+    return inner or node
+
+
+def _haskell_name(node: Node) -> Node | None:
+    """Return the node of a name: of a function or an operator, also between its operands."""
+    name = node.child_by_field_name("name")
+    if name is None and (infix := child_of_type(node, "infix")) is not None:
+        name = infix.child_by_field_name("operator")
+    if name is not None and name.type in ("prefix_id", "infix_id") and name.named_children:
+        return name.named_children[0]
+    return name
+
+
+def _haskell(kind: str) -> Namer:
+    """Return a namer for definitions of ``kind`` that may have an operator for a name."""
+
+    def namer(node: Node, text: bytes) -> NodeDefinition | None:
+        name = _haskell_name(node)
+        return NodeDefinition(kind, source(name, text), name_node=name) if name is not None else None
+
+    return namer
 
 
 def _haskell_signature(node: Node, text: bytes) -> NodeDefinition | None:
     """Return a method for a type signature in a class; None elsewhere, since there equations define the function."""
     parent = node.parent
-    name = node.child_by_field_name("name")
-    if parent is None or parent.type != "class_declarations" or name is None:
-        return None
-    return NodeDefinition("method", source(name, text).strip("()"), name_node=name)
+    if parent is None or parent.type != "class_declarations" or node.child_by_field_name("names") is not None:
+        return None  # those of a list are details
+    return _haskell("method")(node, text)
 
 
-def _haskell_function(node: Node, text: bytes) -> NodeDefinition | None:
-    name = node.child_by_field_name("name")
-    return NodeDefinition("function", source(name, text).strip("()"), name_node=name) if name is not None else None
+def _haskell_foreign(node: Node, text: bytes) -> NodeDefinition | None:
+    signature = node.child_by_field_name("signature")
+    return _haskell("function")(signature, text) if signature is not None else None
+
+
+def _haskell_pattern(node: Node, text: bytes) -> NodeDefinition | None:
+    """Return a pattern synonym; its signature alone defines nothing."""
+    equation = child_of_type(node, "equation")
+    name = equation.child_by_field_name("synonym") if equation is not None else None
+    while name is not None and name.type == "apply":
+        name = name.child_by_field_name("function")
+    if name is not None and name.type == "infix":
+        name = name.child_by_field_name("operator")
+    return NodeDefinition("constructor", source(name, text), name_node=name) if name is not None else None
 
 
 HASKELL = Rules(
     definitions={
-        "function": _haskell_function,
-        "bind": _haskell_function,
+        "function": _haskell("function"),
+        "bind": _haskell("function"),
         "signature": _haskell_signature,
-        "data_type": named("type"),
-        "newtype": named("type"),
-        "type_synonym": named("type"),
-        "class": named("class"),
+        "foreign_import": _haskell_foreign,
+        "pattern_synonym": _haskell_pattern,
+        "data_type": _haskell("type"),
+        "newtype": _haskell("type"),
+        "type_synonym": _haskell("type"),
+        "type_family": _haskell("type"),
+        "data_family": _haskell("type"),
+        "class": _haskell("class"),
         "instance": _haskell_instance,
     },
     descend=types("declarations class instance class_declarations instance_declarations"),

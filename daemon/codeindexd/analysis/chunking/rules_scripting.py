@@ -298,11 +298,17 @@ def _elixir_call(node: Node, text: bytes) -> NodeDefinition | None:
             return None
         return NodeDefinition(kind, source(head, text).strip('"'), listed=False, name_node=head)
     for _ in range(4):  # ``def f(x) when g(x)``: left of the guard, then the call's target
+        operator = head.child_by_field_name("operator") if head.type in ("binary_operator", "unary_operator") else None
+        if operator is not None and source(operator, text) != "when":
+            head = operator
+            break
         inner = head.child_by_field_name("left" if head.type == "binary_operator" else "target")
         if inner is None or head.type not in ("binary_operator", "call"):
             break
         head = inner
     name = source(head, text)
+    if name == "unquote":  # the name is computed
+        return None
     if kind in ("module", "interface", "impl"):
         return dotted(kind, name, head)._replace(listed=kind != "impl")
     return NodeDefinition(kind, name, name_node=head)
