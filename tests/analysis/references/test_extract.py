@@ -60,6 +60,27 @@ def test_calls_bases_and_imports_of_each_language(language: str) -> None:
     assert {f"{one.qualifier}:{one.name}" for one in found if one.kind is IMPORT} == imports
 
 
+MARKED = [
+    ("javascript", "class A {\n #p = 1\n get() { return this.#p + this.#m() }\n #m() { return #p in this }\n}\n",
+     {"3 USE this.p", "3 CALL this.m", "4 USE .p"}),
+    ("typescript", "class A {\n #p = 1\n get() { return this.#p }\n}\n", {"3 USE this.p"}),
+    ("php", "<?php\necho User::$current;\nself::$on = $x;\n", {"2 USE .User", "2 USE User.current", "3 USE self.on"}),
+    ("elixir", "defmodule A.B do\n use C.D.E\n def f(x), do: G.H.i(J.K)\n defimpl L.M, for: N do\n end\nend\n",
+     {"2 INHERIT C.D.E", "3 USE G.H", "3 CALL G.H.i", "3 USE J.K", "4 INHERIT L.M", "4 USE .N"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "source", "expected"), MARKED)
+def test_a_name_begins_behind_the_marks_of_its_language(language: str, source: str, expected: set[str]) -> None:
+    found = references(source, language)
+    assert {f"{one.line} {one.kind.name} {one.qualifier}.{one.name}" for one in found} == expected
+
+
+def test_a_class_of_kotlin_may_delegate_to_a_value() -> None:
+    found = references("class A(val b: B) : B by b, C(1), D {\n}\n", "kotlin")
+    assert names(found, INHERIT) == {"B", "C", "D"}
+
+
 def test_every_language_with_rules_is_tested() -> None:
     assert CASES.keys() == LANGUAGES - {"ocaml_interface"}
 

@@ -185,6 +185,7 @@ class _Collector:
     def add(self, nodes: Iterable[Node], kind: int) -> None:
         """Add names, or what their words stand for. No variable hides those of a ``kind`` with ``_TYPE``."""
         text, taken, special, append = self._text, self._taken, self._special, self._found.append
+        mark, separators = self._rules.mark, self._rules.separators
         code = int(kind)
         for node in nodes:
             start = node.start_byte
@@ -192,6 +193,10 @@ class _Collector:
                 continue
             taken.add(start)
             name = text[start : node.end_byte]
+            if mark and mark in name:
+                last = name.rindex(mark) + len(mark)
+                name = name[last:]
+                start += last if mark in separators else 0
             if name in special:
                 self._add_special(node, name)
             else:

@@ -51,6 +51,7 @@ class ReferenceRules(Struct, frozen=True):
 
     - ``separators`` are between a receiver and its member.
     - ``sigils`` are before the name of a variable of the receiver.
+    - ``mark``: a node that contains it has a name that begins behind the last one, such as ``#name`` or ``A.B``.
     - ``keywords`` look like calls, but are part of the language.
     - ``importing``: words whose call is an import. Its statement is the nearest node around it of a type in
       ``statements``.
@@ -65,6 +66,7 @@ class ReferenceRules(Struct, frozen=True):
     read_imports: ImportReader
     separators: tuple[bytes, ...] = (b".", b"?.")
     sigils: bytes = b""
+    mark: bytes = b""
     keywords: frozenset[bytes] = frozenset()
     importing: frozenset[bytes] = frozenset()
     statements: tuple[str, ...] = ()
@@ -117,6 +119,7 @@ _JAVASCRIPT_QUERY: Final = """
     (new_expression constructor: [(identifier) @call (member_expression property: (property_identifier) @call)])
     (member_expression property: [(property_identifier) (private_property_identifier)] @use)
     (call_expression function: (member_expression property: (private_property_identifier) @call))
+    (binary_expression left: (private_property_identifier) @use)
     [(import_statement) (export_statement source: (string))] @import
     (variable_declarator name: [(identifier) @bound (array_pattern (identifier) @bound)])
     (for_in_statement kind: _ left: [(identifier) @bound (array_pattern (identifier) @bound)])
@@ -140,6 +143,7 @@ _JAVASCRIPT = ReferenceRules(
     + "(class_heritage [(identifier) @inherit (member_expression property: (property_identifier) @inherit)])",
     Scope.FILE,
     imports.javascript,
+    mark=b"#",
     importing=_REQUIRE,
     statements=_REQUIRING,
 )
@@ -157,7 +161,7 @@ _TYPESCRIPT_QUERY: Final = (
 """
 )
 _TYPESCRIPT = ReferenceRules(
-    _TYPESCRIPT_QUERY, Scope.FILE, imports.javascript, importing=_REQUIRE, statements=_REQUIRING
+    _TYPESCRIPT_QUERY, Scope.FILE, imports.javascript, mark=b"#", importing=_REQUIRE, statements=_REQUIRING
 )
 _TSX = replace(_TYPESCRIPT, query=_TYPESCRIPT_QUERY + _JSX)
 
@@ -250,7 +254,8 @@ _KOTLIN = ReferenceRules(
     (callable_reference (identifier) @use .)
     (user_type (identifier) @type .)
     (delegation_specifier [
-      (user_type (identifier) @inherit .) (constructor_invocation (user_type (identifier) @inherit .))])
+      (user_type (identifier) @inherit .) (constructor_invocation (user_type (identifier) @inherit .))
+      (explicit_delegation . (user_type (identifier) @inherit .))])
     (variable_declaration . (identifier) @bound)
     (parameter . (identifier) @bound)
     (class_parameter (identifier) @bound . (_))
@@ -438,6 +443,7 @@ _PHP = ReferenceRules(
     (function_call_expression function: [(name) @call (qualified_name (name) @call)])
     [(member_call_expression name: (name) @call) (nullsafe_member_call_expression name: (name) @call)]
     (scoped_call_expression name: (name) @call)
+    (scoped_property_access_expression name: (variable_name) @use)
     (object_creation_expression [(name) @call (qualified_name (name) @call)])
     [(member_access_expression name: (name) @use) (nullsafe_member_access_expression name: (name) @use)]
     [(base_clause [(name) @inherit (qualified_name (name) @inherit)])
@@ -452,6 +458,7 @@ _PHP = ReferenceRules(
     Scope.PACKAGE,
     imports.php,
     separators=(b"->", b"?->", b"::", b"\\"),
+    mark=b"$",
     keywords=_words("self static parent class"),
 )
 
@@ -504,6 +511,7 @@ _ELIXIR = ReferenceRules(
     Scope.FILE,
     imports.elixir,
     separators=(b".",),
+    mark=b".",
     keywords=_words(
         "def defp defmacro defmacrop defguard defguardp defdelegate defmodule defprotocol defstruct"
         " defexception if unless case cond with for fn quote unquote receive try raise test"
@@ -627,7 +635,7 @@ _SQL = ReferenceRules(
     separators=(b".",),
 )
 
-REFERENCES_VERSION: Final = 7
+REFERENCES_VERSION: Final = 8
 """Part of every fingerprint; increase it when the same bytes give other references."""
 
 RULES: Final[Mapping[str, ReferenceRules]] = {
