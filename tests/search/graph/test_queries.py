@@ -735,3 +735,62 @@ async def test_a_name_may_have_marks_that_separate_names_elsewhere(indexed: Inde
     answer = await SEARCHER.refs([indexed], "log::info", 100)
     assert [one.target.definition.name for one in answer.targets] == ["log::info"]
     assert uses(answer) == {"lib.sh:5 CALL EXACT"}
+
+
+async def test_a_class_on_one_line_inherits_not_its_last_member(indexed: Indexed) -> None:
+    indexed.save("Shapes.kt", "package p\n\ninterface Shape\nclass Dot(val x: Int) : Shape\n")
+    answer = await SEARCHER.refs([indexed], "Shape", 100)
+    assert [one.use.user.definition.qualified for one in answer.uses if one.use.user] == ["p.Dot"]
+
+
+async def test_queries_refer_to_tables(indexed: Indexed) -> None:
+    indexed.save("schema.sql", "CREATE TABLE public.users (id int);\n")
+    indexed.save("use.sql", "SELECT * FROM users;\nINSERT INTO users VALUES (1);\n")
+    answer = await SEARCHER.refs([indexed], "users", 100)
+    assert [one.target.definition.kind for one in answer.targets] == ["table"]
+    assert {one.split()[0] for one in uses(answer)} == {"use.sql:1", "use.sql:2"}
+    mapped = await SEARCHER.map(place(indexed, "schema.sql"), 1_000)
+    assert mapped.map is not None
+    assert "users" in mapped.map.text
+
+
+OPEN_MEMBERS = [
+    ("kinds.h", "enum kind {\n  WANTED,\n  OTHER\n};\n", "use.c",
+     '#include "kinds.h"\nint f(void) { return WANTED; }\n'),
+    ("kinds.hpp", "enum Kind {\n  WANTED,\n};\n", "use.cpp",
+     "int f(int x) {\n  switch (x) { case WANTED: return 1; }\n}\n"),
+    ("a/Kind.java", "package a;\nenum Kind {\n  WANTED,\n}\n", "a/Use.java",
+     "package a;\nclass Use {\n  int f(Kind k) {\n    switch (k) { case WANTED: return 1; }\n  }\n}\n"),
+    ("Kind.hs", "module Kind where\ndata Kind = Other\n  | WANTED Int\n", "Use.hs",
+     "module Use where\nimport Kind\nf x = WANTED x\n"),
+    ("Kind.hs", "module Kind where\ndata Kind = Kind\n  { wanted :: Int }\n", "Use.hs",
+     "module Use where\nimport Kind\nf x = map wanted x\n"),
+    ("Kind.hs", "module Kind where\nclass Kind a where\n  wanted :: a -> Int\n", "Use.hs",
+     "module Use where\nimport Kind (Kind(..))\nf x = wanted x\n"),
+    ("kind.ml", "type kind = Other\n  | Wanted of int\n", "use.ml", "open Kind\nlet f x = Wanted x\n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "text", "user", "use"), OPEN_MEMBERS)
+async def test_some_members_are_named_without_their_type(
+    tmp_path: Path, path: str, text: str, user: str, use: str
+) -> None:
+    root = Indexed(tmp_path)
+    root.save(path, text)
+    root.save(user, use)
+    line = next(number for number, one in enumerate(text.split("\n"), 1) if "wanted" in one.lower())
+    answer = await SEARCHER.refs([root], place(root, path, line), 100)
+    assert user in {one.use.file.path.decode() for one in answer.uses}
+    root.close()
+
+
+async def test_members_of_a_scoped_enum_need_its_name(indexed: Indexed) -> None:
+    indexed.save("a.cpp", "enum class A {\n  First,\n};\nint f(int First);\nint g() { return First; }\n")
+    assert uses(await SEARCHER.refs([indexed], "A.First", 100)) == set()
+
+
+async def test_an_operator_is_found_by_its_name(indexed: Indexed) -> None:
+    indexed.save("Ops.hs", "module Ops where\na .= b = a\n")
+    answer = await SEARCHER.refs([indexed], ".=", 100)
+    assert [one.target.definition.qualified for one in answer.targets] == ["Ops..="]
+    assert answer.notes == ["references to operators are not known"]

@@ -93,6 +93,13 @@ def test_a_definition_comes_with_the_chunk_of_its_name(catalog: Catalog) -> None
     assert found(catalog, "limit") == [("field", 2)]
 
 
+@pytest.mark.parametrize("name", ["log::info", ".=", "A#b"])
+def test_a_name_may_have_marks_that_separate_others(catalog: Catalog, name: str) -> None:
+    one = Definition(name, f"Log.{name}", "function", 1, 1, 1, 1)
+    catalog.commit(Transaction(updates=[with_definitions("a.sh", "Job", one)]))
+    assert [kind for kind, _ in found(catalog, name)] == ["function"]
+
+
 @pytest.mark.parametrize(("name", "kinds", "lines"), [(None, ["field"], [2]), ("limit", [], [2]), ("limit", ["x"], [])])
 def test_filters_find_the_chunks_of_details(
     catalog: Catalog, name: str | None, kinds: list[str], lines: list[int]

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from codeindexd.analysis.chunking.embedded import HOSTS
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.chunking.samples import DOCUMENTS
-from codeindexd.analysis.references.centrality import assigned_fields
+from codeindexd.analysis.references.centrality import NOT_CODE, assigned_fields
 from codeindexd.analysis.references.codec import NO_REFERENCES, Columns
 from codeindexd.search.graph.packages import Packages, read_manifest
 from codeindexd.search.graph.plain_types import TypeHints, type_hints
@@ -93,6 +93,14 @@ class CodeFile(Struct, frozen=True, eq=False):
             number -= 1
         return number
 
+    def around(self, reference: Reference) -> int:
+        """Return the number of the definition that refers: the type for a base type, or else that of the line."""
+        number = self.enclosing(reference.line)
+        if reference.kind is not ReferenceKind.INHERIT:
+            return number
+        owner = self.type_around(number)
+        return owner if owner >= 0 else number
+
     def variable_around(self, line: int) -> int:
         """Return the number of the variable outside all other definitions that extends over a line; -1 for none."""
         found = [
@@ -171,6 +179,11 @@ class CodeFile(Struct, frozen=True, eq=False):
             found = type_hints(read(one.start_line, one.end_line), self.language)
             self._derived.hints[number] = found
         return found
+
+
+def is_code(language: str, kind: str) -> bool:
+    """Return True if code refers to definitions of this kind by name: a table is one of SQL, or one of data."""
+    return kind not in NOT_CODE or (language == "sql" and kind == "table")
 
 
 NAMESPACE_KINDS: Final = frozenset({"namespace", "package"})

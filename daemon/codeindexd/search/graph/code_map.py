@@ -16,11 +16,11 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from codeindexd.analysis.chunking.samples import DOCUMENTS
-from codeindexd.analysis.references.centrality import NOT_CODE, assigned_fields
+from codeindexd.analysis.references.centrality import assigned_fields
 from codeindexd.analysis.references.codec import Columns
 from codeindexd.protocol.printable import safe_line
 from codeindexd.search.file_roles import FileRole, role_of
-from codeindexd.search.graph.code_file import NAMESPACE_KINDS, CodeFile
+from codeindexd.search.graph.code_file import NAMESPACE_KINDS, CodeFile, is_code
 from codeindexd.search.graph.graph import CodeGraph
 from codeindexd.search.graph.targets import FUNCTION_KINDS
 from codeindexd.storage.snapshot import Snapshot
@@ -110,17 +110,25 @@ class _RootRanks:
             for file_id, file in files.items():
                 weight = _ASIDE.get(role_of(file.entry.path, file.language), 1.0)
                 own = definitions.get(file_id, ()) if file.language not in DOCUMENTS else ()
-                self._summaries[file_id] = self._summary(versions[file_id], weight, own, references.get(file_id))
+                self._summaries[file_id] = self._summary(
+                    versions[file_id], weight, file.language, own, references.get(file_id)
+                )
 
     def _summary(
-        self, content: bytes, weight: float, definitions: Sequence[Definition], references: Columns | None
+        self,
+        content: bytes,
+        weight: float,
+        language: str,
+        definitions: Sequence[Definition],
+        references: Columns | None,
     ) -> _Summary:
         number_of = self._number
         details = assigned_fields((one.kind, one.line, one.end_line) for one in definitions)
         kept = [
             (number_of(one.name.encode("utf-8", "replace")), place, _weight_of(one))
             for place, one in enumerate(definitions)
-            if one.kind not in NOT_CODE | NAMESPACE_KINDS
+            if is_code(language, one.kind)
+            and one.kind not in NAMESPACE_KINDS
             and one.kind != "impl"
             and place not in details
             and not _is_local(one, definitions)

@@ -12,9 +12,8 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from codeindexd.analysis.references.centrality import NOT_CODE
 from codeindexd.analysis.tokens import Tokenizer
-from codeindexd.search.graph.code_file import TYPE_KINDS, Binding, CodeFile, FileCache
+from codeindexd.search.graph.code_file import TYPE_KINDS, Binding, CodeFile, FileCache, is_code
 from codeindexd.search.graph.modules import ImportedModule, Layout
 from codeindexd.search.graph.packages import MANIFESTS
 from codeindexd.search.graph.plain_types import TypeHints
@@ -85,6 +84,7 @@ class CodeGraph:
         self._layout: Layout | None = None
         self._modules: dict[tuple[bytes, str, str, str], ImportedModule] = {}
         self.is_complete = True
+        self.is_searchable = True
 
     # files and definitions
 
@@ -141,7 +141,7 @@ class CodeGraph:
             for file in sorted(self.load(ids), key=lambda file: file.path)
             if file.is_document is in_documents
             for number, one in enumerate(file.definitions)
-            if one.name == name and one.kind not in NOT_CODE and one.kind != "impl"
+            if one.name == name and is_code(file.language, one.kind) and one.kind != "impl"
         ]
 
     def named_as(self, name: str) -> list[Target]:
@@ -259,7 +259,7 @@ class CodeGraph:
                     resolved = resolve(self, file, reference, candidates)
                     known[key] = [(target, confidence) for target, confidence in resolved if confidence >= least]
                 if known[key]:
-                    yield _ResolvedReference(file, reference, known[key], within)
+                    yield _ResolvedReference(file, reference, known[key], file.around(reference))
         exporters = [
             (file, alias)
             for file in files
@@ -280,7 +280,7 @@ class CodeGraph:
                         continue
                     found = resolve_exported(self, file, reference, exporter, candidates)
                     if sure := [(target, confidence) for target, confidence in found if confidence >= least]:
-                        yield _ResolvedReference(file, reference, sure, file.enclosing(reference.line))
+                        yield _ResolvedReference(file, reference, sure, file.around(reference))
 
     def _references(self, file: CodeFile, name: str) -> Iterator[Reference]:
         """Yield the references to a name in a file, also those by other names that it is given on import."""
@@ -300,8 +300,14 @@ class CodeGraph:
                 yield Use(use.file, use.reference, constructor, use.confidence, use.within)
 
     def files_with(self, name: str) -> list[CodeFile]:
-        """Return the files that mention a name, by the words of the lexical index."""
+        """Return the files that mention a name, by the words of the lexical index.
+
+        Sets ``is_searchable`` to False for a name without words, such as an operator.
+        """
         terms = self._tokenizer.tokenize(name)
+        if not terms.identifiers and not terms.words:
+            self.is_searchable = False
+            return []
         lexical = self._snapshot.lexical
         if terms.identifiers:
             ids, is_complete = lexical.files_with("identifiers", terms.identifiers, MOST_CHUNKS)

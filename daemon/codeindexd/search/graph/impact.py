@@ -16,9 +16,8 @@ from typing import Final
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from codeindexd.analysis.references.centrality import NOT_CODE
 from codeindexd.search.file_roles import is_test
-from codeindexd.search.graph.code_file import NAMESPACE_KINDS, Binding, CodeFile
+from codeindexd.search.graph.code_file import NAMESPACE_KINDS, Binding, CodeFile, is_code
 from codeindexd.search.graph.dispatch import overridden, uses_of_overridden, uses_of_types
 from codeindexd.search.graph.graph import CodeGraph, Use
 from codeindexd.search.graph.modules import Match
@@ -88,7 +87,8 @@ def definitions_of_files(files: Iterable[CodeFile]) -> list[Target]:
         for file in files
         if not file.is_document
         for number, one in enumerate(file.definitions)
-        if one.kind not in NOT_CODE | NAMESPACE_KINDS
+        if is_code(file.language, one.kind)
+        and one.kind not in NAMESPACE_KINDS
         and one.kind != "impl"
         and not (target := Target(file, number)).is_local
     ]

@@ -14,12 +14,11 @@ from typing import Final, TypeVar
 import anyio.to_thread
 from msgspec import Struct, field
 
-from codeindexd.analysis.references.centrality import NOT_CODE
 from codeindexd.analysis.references.rules import LANGUAGES
 from codeindexd.errors import NotIndexedError, UsageError
 from codeindexd.protocol.printable import safe_line
 from codeindexd.search.graph.calls import CallTree, callees_of, callers_of
-from codeindexd.search.graph.code_file import CodeFile, FileCache
+from codeindexd.search.graph.code_file import CodeFile, FileCache, is_code
 from codeindexd.search.graph.code_map import MOST_FILES, CodeMap, RankCache, code_map
 from codeindexd.search.graph.graph import CodeGraph, Use
 from codeindexd.search.graph.impact import Impact, definitions_of_files, impact_of, importers_of
@@ -343,11 +342,11 @@ def split_name(name: str) -> tuple[str, str]:
 def _named(graph: CodeGraph, name: str) -> list[Target]:
     """Return the definitions of a name, which may be qualified; if none has this case, those in any other."""
     qualifier, last = split_name(name)
-    if not qualifier:
-        return graph.named(last) or graph.named_as(last)
-    if whole := graph.named(name.strip()):  # ``log::info`` of Bash is one name
+    if whole := graph.named(name.strip()):  # ``log::info`` of Bash is one name, and so is ``.=`` of Haskell
         return whole
     found = graph.named(last) or graph.named_as(last)
+    if not qualifier:
+        return found
     dotted = f".{qualifier}.{last}"
     matching = [one for one in found if any(f".{spelt}".endswith(dotted) for spelt in _spellings(one))]
     folded = dotted.lower()
@@ -368,7 +367,7 @@ def _uses_by_name(graph: CodeGraph, name: str) -> list[Use]:
     """Return what refers to a name that the root does not define, such as a function of a library."""
     qualifier, last = split_name(name)
     return [
-        Use(file, reference, None, Confidence.NAME, file.enclosing(reference.line))
+        Use(file, reference, None, Confidence.NAME, file.around(reference))
         for file in graph.files_with(last)
         for reference in file.references.named(last)
         if not qualifier or f".{split_name(reference.qualifier)[1]}".endswith(f".{split_name(qualifier)[1]}")
@@ -411,7 +410,7 @@ def _at_line(file: CodeFile, place: Place) -> list[Target]:
     on_line = [
         Target(file, number)
         for number, one in enumerate(file.definitions)
-        if one.line == place.line and one.kind not in NOT_CODE
+        if one.line == place.line and is_code(file.language, one.kind)
     ]
     if on_line:
         return on_line
@@ -464,5 +463,7 @@ def _note_changed(graph: CodeGraph, answer: GraphAnswer) -> None:
 
 
 def _note_incomplete(graph: CodeGraph, answer: GraphAnswer) -> None:
+    if not graph.is_searchable:
+        answer.notes.append("references to operators are not known")
     if not graph.is_complete:
         answer.notes.append("the name is so common that not all of the code that mentions it was looked at")

@@ -52,6 +52,21 @@ _EXTENSION: Final = re.compile(r"\b(?:fun|va[lr])\b[^=]*?(?:\b(\w+)\s*(?:<[^=]*>
 _NO_MEMBERS_IMPORTED: Final = frozenset({"python", "javascript", "go"})
 """Languages whose modules export no members of types by their own name."""
 
+_OPEN_MEMBERS: Final = {
+    "c": frozenset({"enum_member"}),
+    "cpp": frozenset({"enum_member"}),
+    "haskell": frozenset({"constructor", "field", "method"}),
+    "java": frozenset({"enum_member"}),  # after ``case``
+    "ocaml": frozenset({"constructor", "field"}),
+    "ocaml_interface": frozenset({"constructor", "field"}),
+}
+"""Kinds of members that code names without their type wherever it may name the type."""
+
+_SEPARATE_TYPES: Final = frozenset({"haskell", "ocaml", "ocaml_interface"})
+"""Languages in which a type and one of its members may have the same name."""
+
+_SCOPED_ENUMS: Final = ("enum class ", "enum struct ")
+
 _METHODS_ARE_CALLED: Final = frozenset({"go", "java", "rust", "c", "php", "javascript"})
 """Languages in which a method is nearly always called where it is named."""
 
@@ -116,6 +131,19 @@ def resolve(around: Surroundings, file: CodeFile, reference: Reference, candidat
     if file.language in _EXTENDING and (extensions := [one for one in named if _is_extension(one)]):
         return _member_or_extension(around, file, reference, named, extensions)
     return _qualified(around, file, reference, named)
+
+
+def _is_free(target: Target) -> bool:
+    """Return True if plain names mean ``target`` outside its type: it is no member, or an open one."""
+    if not target.owner:
+        return True
+    container = target.container
+    return (
+        target.definition.kind in _OPEN_MEMBERS.get(target.file.language, ())
+        and container is not None
+        and container.kind != "impl"
+        and not container.signature.startswith(_SCOPED_ENUMS)
+    )
 
 
 def _is_extension(target: Target) -> bool:
@@ -194,7 +222,7 @@ def _bare(around: Surroundings, file: CodeFile, reference: Reference, candidates
 
 def _outside(around: Surroundings, file: CodeFile, candidates: Sequence[Target]) -> Resolved:
     """Return what a plain name in ``file`` means that neither a scope nor an import by name binds."""
-    free = [one for one in candidates if not one.owner and not one.is_local]
+    free = [one for one in candidates if _is_free(one) and not one.is_local]
     if found := _from_wildcards(around, file, free) or _from_types(file, candidates):
         return found
     rules = RULES.get(file.language)
@@ -214,7 +242,13 @@ def _outside(around: Surroundings, file: CodeFile, candidates: Sequence[Target])
 
 def _in_scope(file: CodeFile, line: int, candidates: Sequence[Target]) -> list[Target]:
     """Return the definitions in the file that a plain name on ``line`` means: the innermost ones."""
-    visible = [one for one in candidates if one.file is file and not one.owner and one.definition.kind != "method"]
+    visible = [
+        one
+        for one in candidates
+        if one.file is file
+        and (_is_free(one) if file.language != "java" else not one.owner)
+        and (one.owner or one.definition.kind != "method")
+    ]
     enclosing = set()
     number = file.enclosing(line)
     while number >= 0:
@@ -223,6 +257,8 @@ def _in_scope(file: CodeFile, line: int, candidates: Sequence[Target]) -> list[T
     reachable = [one for one in visible if not one.is_local or one.definition.container in enclosing]
     if not reachable:
         return []
+    if file.language in _SEPARATE_TYPES and not any(one.is_local for one in reachable):
+        return reachable
     innermost = max(one.definition.container for one in reachable)
     return [one for one in reachable if one.definition.container == innermost]
 
@@ -291,7 +327,7 @@ def _imported(
         if best is not Match.NONE and not one.is_local:
             matched.setdefault(best, []).append(one)
     found = matched.get(Match.FILE) or matched.get(Match.PACKAGE) or []
-    top = [one for one in found if not one.owner]
+    top = [one for one in found if _is_free(one)]
     if not top and family_of(file.language) not in _NO_MEMBERS_IMPORTED:
         top = found
     return [(one, Confidence.IMPORT) for one in top]

@@ -302,7 +302,7 @@ class CatalogSnapshot:
         ``Class.method`` (or ``Class::method``) matches qualified names with this ending. Equal matches are sorted by
         path and line. If more than 10,000 chunks have the name, only those with the lowest ids are considered.
         """
-        wanted = _dotted(name)
+        wanted = _spellings(name)
         ranked = [
             (rank, chunk.path, chunk.span.start_line + symbol.line_offset, chunk, symbol)
             for chunk in self.chunks(sorted(self._named(wanted))[:_MOST_CANDIDATES]).values()
@@ -314,7 +314,7 @@ class CatalogSnapshot:
 
     def symbols_unless_common(self, name: str, most_chunks: int) -> list[tuple[StoredChunk, Symbol]]:
         """Return what :meth:`symbols` does, but nothing if more than ``most_chunks`` chunks have the name."""
-        return self.symbols(name) if len(self._named(_dotted(name))) <= most_chunks else []
+        return self.symbols(name) if len(self._named(_spellings(name))) <= most_chunks else []
 
     def symbol_names(self, part: str, *, only_prefix: bool, limit: int) -> list[str]:
         """Return the case-folded names that begin with ``part`` or, without ``only_prefix``, contain it; sorted."""
@@ -368,8 +368,8 @@ class CatalogSnapshot:
 
         They are in one of ``files`` (file ids; None: in any file), and ``accepts`` returns True for each of them.
         """
-        wanted = _dotted(name)
-        keys = [symbol_key(wanted), symbol_key(last_part(wanted))]
+        wanted = _spellings(name)
+        keys = _keys(wanted)
         defining = outlines.files_with_keys(self._reader, keys)
         if files is not None:
             defining.intersection_update(files)
@@ -411,14 +411,14 @@ class CatalogSnapshot:
 
     def _chunks_named(self, name: str, kinds: Sequence[str]) -> set[int]:
         """Return the ids of the chunks that are or define something of this name, and of one of ``kinds`` if given."""
-        wanted = _dotted(name)
+        wanted = _spellings(name)
         ids = self._named(wanted)
         details = {
             one.chunk.chunk_id
             for one in self.definitions_named(name, limit=_MOST_CANDIDATES)
             if not kinds or one.definition.kind in kinds
         }
-        if "." not in wanted and not kinds:
+        if "." not in wanted[0] and not kinds:
             return ids | details  # the key is sufficient
         return details | {
             chunk.chunk_id
@@ -430,10 +430,11 @@ class CatalogSnapshot:
             if (not kinds or kind in kinds) and _rank(wanted, own, qualified) is not None
         }
 
-    def _named(self, wanted: str) -> set[int]:
-        """Return the ids of the chunks with the symbol key of the name, or of its last part."""
-        keys = (symbol_key(wanted), symbol_key(last_part(wanted)))
-        return {row[0] for row in self._reader.rows("SELECT chunk_id FROM symbol WHERE name IN (?, ?)", keys)}
+    def _named(self, wanted: tuple[str, ...]) -> set[int]:
+        """Return the ids of the chunks with the symbol key of one of these spellings, or of its last part."""
+        keys = _keys(wanted)
+        marks = ", ".join("?" * len(keys))
+        return {row[0] for row in self._reader.rows(f"SELECT chunk_id FROM symbol WHERE name IN ({marks})", keys)}  # noqa: S608
 
     # life
 
@@ -452,19 +453,29 @@ class CatalogSnapshot:
 
 def is_named(symbol: Symbol, name: str) -> bool:
     """Return True if ``name``, plain or qualified in any notation, means, ignoring case, ``symbol``."""
-    return _rank(_dotted(name), symbol.name, symbol.qualified) is not None
+    return _rank(_spellings(name), symbol.name, symbol.qualified) is not None
 
 
-def _dotted(name: str) -> str:
-    """Return ``name`` with dots in place of the separators ``::``, ``#`` and ``\\``."""
-    return name.strip().replace("::", ".").replace("#", ".").replace("\\", ".").strip(".") or name
+def _spellings(name: str) -> tuple[str, ...]:
+    """Return ``name`` with dots in place of the separators ``::``, ``#`` and ``\\``, and as it is if that differs.
+
+    They are part of some names: ``log::info`` of Bash, and the operator ``.=`` of Haskell.
+    """
+    plain = name.strip()
+    dotted = plain.replace("::", ".").replace("#", ".").replace("\\", ".").strip(".")
+    return tuple(dict.fromkeys(filter(None, (dotted, plain)))) or (name,)
 
 
-def _rank(wanted: str, name: str, qualified: str) -> int | None:
+def _keys(wanted: tuple[str, ...]) -> tuple[bytes, ...]:
+    """Return the symbol keys of the spellings of a name, and of the last part of the dotted one."""
+    return tuple(symbol_key(one) for one in dict.fromkeys((*wanted, last_part(wanted[0]))))
+
+
+def _rank(wanted: tuple[str, ...], name: str, qualified: str) -> int | None:
     """Return 0 if ``name`` or ``qualified`` matches exactly, 1 if it differs in case, None if neither matches."""
-    if _names(wanted, name, qualified):
+    if any(_names(one, name, qualified) for one in wanted):
         return 0
-    if _names(wanted.casefold(), name.casefold(), qualified.casefold()):
+    if any(_names(one.casefold(), name.casefold(), qualified.casefold()) for one in wanted):
         return 1
     return None
 
