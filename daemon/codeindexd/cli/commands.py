@@ -478,7 +478,9 @@ def impact(run: Run) -> int:
         result = client.impact(**graph.query_arguments(run.args, run.cwd))
     run.show(result, lambda: graph.print_impact(run.terminal, result, run.shown_cwd))
     found = bool(result["affected"] or result["importers"] or result["tests"])
-    return _end(run, result, found=found, nothing="nothing else refers to it" if result["changed"] else "no changes")
+    return _end(
+        run, result, found=found, nothing="no other references were found" if result["changed"] else "no changes"
+    )
 
 
 def outline(run: Run) -> int:

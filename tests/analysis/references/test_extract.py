@@ -76,6 +76,23 @@ def test_a_name_begins_behind_the_marks_of_its_language(language: str, source: s
     assert {f"{one.line} {one.kind.name} {one.qualifier}.{one.name}" for one in found} == expected
 
 
+def test_variables_of_swift_hide_members() -> None:
+    found = references(
+        "class S {\n func request() {}\n var other = 1\n"
+        " func f() {\n  for request in xs { request.g() }\n  let other = T()\n  other.h()\n  self.request()\n }\n"
+        " func g() { request(); other.q() }\n"
+        " var c: Int { let other = 1; return other }\n"
+        " func h() { xs.map { other in other } }\n"
+        "}\n",
+        "swift",
+    )
+    assert {(one.line, one.name) for one in found if one.name in ("request", "other")} == {
+        (8, "request"),
+        (10, "request"),
+        (10, "other"),
+    }
+
+
 def test_a_class_of_kotlin_may_delegate_to_a_value() -> None:
     found = references("class A(val b: B) : B by b, C(1), D {\n}\n", "kotlin")
     assert names(found, INHERIT) == {"B", "C", "D"}

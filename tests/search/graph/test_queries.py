@@ -794,3 +794,83 @@ async def test_an_operator_is_found_by_its_name(indexed: Indexed) -> None:
     answer = await SEARCHER.refs([indexed], ".=", 100)
     assert [one.target.definition.qualified for one in answer.targets] == ["Ops..="]
     assert answer.notes == ["references to operators are not known"]
+
+
+KEYS = [
+    ("a/a.go", "package a\n\ntype Q struct {\n\tWanted int\n}\n", "a/b.go", "package a\n\nvar q = Q{Wanted: 1}\n", 4),
+    ("src/a.rs", "pub struct Q {\n  pub wanted: u8,\n}\n", "src/b.rs",
+     "fn f() { g(Q { wanted: 1 }); let Q { wanted: x } = y; }\n", 2),
+    ("a.cs", "class Q {\n  public int Wanted { get; set; }\n}\n", "b.cs",
+     "class B {\n  Q q = new Q { Wanted = 1 };\n}\n", 2),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "text", "user", "use", "line"), KEYS)
+async def test_a_key_of_a_literal_means_a_field(
+    tmp_path: Path, path: str, text: str, user: str, use: str, line: int
+) -> None:
+    root = Indexed(tmp_path)
+    root.save(path, text)
+    root.save(user, use)
+    answer = await SEARCHER.refs([root], place(root, path, line), 100)
+    assert {one.use.file.path.decode() for one in answer.uses} == {user}
+    root.close()
+
+
+async def test_a_name_may_begin_with_the_path_of_its_file(indexed: Indexed) -> None:
+    for name in ("money.round_up", "shop/money.round_up", "shop.money.round_up"):
+        answer = await SEARCHER.refs([indexed], name, 100)
+        assert {one.target.file.path for one in answer.targets} >= {b"shop/money.py"}
+    assert len(answer.targets) == 1
+    indexed.save("store.zig", "pub fn handle() void {}\n")
+    assert len((await SEARCHER.definitions([indexed], "store.handle")).targets) == 1
+
+
+async def test_a_method_of_lua_is_found_by_its_notation(indexed: Indexed) -> None:
+    indexed.save("p.lua", "local Picker = {}\nfunction Picker:find() end\n")
+    assert len((await SEARCHER.definitions([indexed], "Picker:find")).targets) == 1
+
+
+async def test_places_that_may_refer_are_counted(indexed: Indexed) -> None:
+    indexed.save("x.py", "class A:\n    def fire(self): ...\n\n\nclass B:\n    def fire(self): ...\n")
+    indexed.save("y.py", "def go(x):\n    x.fire()\n    return x.fire\n")
+    callers = await SEARCHER.callers([indexed], "A.fire", 1, 100)
+    assert [tree.nodes for _, tree in callers.trees] == [[]]
+    assert [note.partition(",")[0] for note in callers.notes] == ["1 more place may refer to it"]
+    impact = await SEARCHER.impact([indexed], ["A.fire"], 2, 100)
+    assert [note.partition(",")[0] for note in impact.notes] == ["2 more places may refer to it"]
+
+
+async def test_a_plain_call_of_a_built_in_function_of_ruby_means_no_method(indexed: Indexed) -> None:
+    indexed.save("lib/files.rb", "class Files\n  def fail(x)\n  end\n  def go\n    fail 1\n  end\nend\n")
+    indexed.save("lib/builder.rb", "class Builder\n  def go\n    fail 'no'\n  end\nend\n")
+    assert uses(await SEARCHER.refs([indexed], "Files.fail", 100)) == {"lib/files.rb:5 CALL EXACT"}
+
+
+async def test_a_plain_name_means_a_method_of_another_class_only_by_name(indexed: Indexed) -> None:
+    indexed.save("lib/files.rb", "module Files\n  def serve(x)\n  end\nend\n")
+    indexed.save("lib/builder.rb", "class Builder\n  def go\n    serve 1\n  end\nend\n")
+    assert uses(await SEARCHER.refs([indexed], "serve", 100)) == {"lib/builder.rb:3 CALL NAME"}
+
+
+async def test_a_qualified_name_is_known_everywhere_in_some_languages(indexed: Indexed) -> None:
+    indexed.save("lib/headers.rb", "module Rack\n  class Headers\n  end\nend\n")
+    indexed.save("test/spec.rb", "Rack::Headers.new\n")
+    assert uses(await SEARCHER.refs([indexed], "Rack::Headers", 100)) == {"test/spec.rb:1 USE IMPORT"}
+    indexed.save("lib/plug/builder.ex", "defmodule Plug.Builder do\nend\n")
+    indexed.save("test/x.exs", "defmodule X do\n  use Plug.Builder\nend\n")
+    assert uses(await SEARCHER.refs([indexed], "Plug.Builder", 100)) == {"test/x.exs:2 INHERIT IMPORT"}
+
+
+async def test_a_module_of_lua_has_no_names_of_others_beside_it(indexed: Indexed) -> None:
+    indexed.save("lua/scope/pickers.lua", "local pickers = {}\npickers.new = function() end\nreturn pickers\n")
+    indexed.save("lua/scope/previewers.lua", "local previewers = {}\nreturn previewers\n")
+    indexed.save("use.lua", 'local previewers = require "scope.previewers"\npreviewers.ctags.new()\n')
+    assert uses(await SEARCHER.refs([indexed], "pickers.new", 100)) == set()
+
+
+async def test_members_of_built_in_objects_are_no_members_of_the_root(indexed: Indexed) -> None:
+    indexed.save("a.js", "class Logger {\n  log(x) {}\n}\nfunction f(x) {\n  console.log(1)\n  x.log(2)\n}\n")
+    assert uses(await SEARCHER.refs([indexed], "Logger.log", 100)) == {"a.js:6 CALL NAME"}
+    indexed.save("p.lua", "local P = {}\nfunction P:find() end\nfunction f(x)\n  string.find(x)\n  x:find()\nend\n")
+    assert uses(await SEARCHER.refs([indexed], "P.find", 100)) == {"p.lua:5 CALL NAME"}

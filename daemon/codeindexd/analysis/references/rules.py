@@ -199,6 +199,7 @@ _RUST = ReferenceRules(
     (macro_invocation macro: [(identifier) @call (scoped_identifier name: (identifier) @call)])
     (token_tree (identifier) @maybe)
     (field_expression field: (field_identifier) @use)
+    [(field_initializer field: (field_identifier) @use) (field_pattern name: (field_identifier) @use)]
     (scoped_identifier name: (identifier) @use)
     (type_identifier) @use
     (impl_item trait: [
@@ -307,9 +308,11 @@ _SWIFT = ReferenceRules(
     (navigation_suffix suffix: (simple_identifier) @use)
     (type_identifier) @use
     (inheritance_specifier inherits_from: (user_type (type_identifier) @inherit))
-    (parameter name: (simple_identifier) @local)
-    (pattern bound_identifier: (simple_identifier) @local)
-    (lambda_parameter name: (simple_identifier) @local)
+    (parameter name: (simple_identifier) @bound)
+    (pattern bound_identifier: (simple_identifier) @bound)
+    (lambda_parameter name: (simple_identifier) @bound)
+    [(function_declaration) (init_declaration) (deinit_declaration) (subscript_declaration) (computed_property)
+     (lambda_literal) (class_body) (protocol_body) (enum_class_body)] @scope
     (value_argument_label (simple_identifier) @skip)
     (type_parameter (type_identifier) @skip)
     (import_declaration) @import

@@ -9,8 +9,11 @@ from typing import NamedTuple
 from tree_sitter import Node
 
 _TYPES = frozenset(
-    {"class", "class_body", "class_definition", "declaration_list", "module", "singleton_class", "template_body"}
-)
+    {
+        "class", "class_body", "class_definition", "declaration_list", "enum_class_body", "module", "protocol_body",
+        "singleton_class", "template_body",
+    }
+)  # fmt: skip
 _OUTER_DEFAULTS = frozenset({"function_definition", "lambda"})
 """Functions whose parameters mean nothing in the default values of other parameters."""
 

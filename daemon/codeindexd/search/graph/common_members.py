@@ -75,3 +75,15 @@ COMMON_MEMBERS: Final[Mapping[str, frozenset[str]]] = {
     "swift": frozenset(_SWIFT.split()),
 }
 """The names by family of languages (``resolve.family_of``); none for others."""
+
+_SCRIPT_OBJECTS: Final = """
+    Array Atomics BigInt Boolean Buffer Date Function Intl JSON Map Math Number Object Promise Proxy Reflect RegExp
+    Set String Symbol WeakMap WeakSet console document localStorage process sessionStorage window
+"""
+_LUA_LIBRARIES: Final = "bit bit32 coroutine debug io math os package string table utf8"
+
+BUILT_IN: Final[Mapping[str, frozenset[str]]] = {
+    "javascript": frozenset(_SCRIPT_OBJECTS.split()),
+    "lua": frozenset(_LUA_LIBRARIES.split()),
+}
+"""The names of objects that a language or its surroundings define, by family; members of these are not the root's."""

@@ -220,24 +220,19 @@ class CodeGraph:
     def _uses_of_name(
         self, name: str, wanted: dict[tuple[int, int], Target], least: Confidence = Confidence.NAME
     ) -> Iterator[Use]:
-        for one in self._resolved_references(name, least, wanted):
-            for target, confidence in one.resolved:
-                if target.key in wanted:
-                    yield Use(one.file, one.reference, target, confidence, one.within)
-                    break
+        for one in self._resolved_references(name, wanted):
+            target, confidence = max((found for found in one.resolved if found[0].key in wanted), key=_confidence)
+            if confidence >= least:
+                yield Use(one.file, one.reference, target, confidence, one.within)
 
-    def _resolved_references(
-        self, name: str, least: Confidence, wanted: Iterable[tuple[int, int]]
-    ) -> Iterable[_ResolvedReference]:
-        """Return the references to a name that may mean one of ``wanted``, with at least this confidence.
+    def _resolved_references(self, name: str, wanted: Iterable[tuple[int, int]]) -> Iterable[_ResolvedReference]:
+        """Return the references to a name that may mean one of ``wanted``.
 
         They are kept: a change of a file asks for the same name once for each of its definitions of this name.
         """
-        if least <= Confidence.POSSIBLE:
-            return self._resolve_all(name, least)
         held = self._resolved.get(name)
         if held is None:
-            references = list(self._resolve_all(name, least))
+            references = list(self._resolve_all(name))
             meaning: dict[tuple[int, int], list[int]] = {}
             for place, one in enumerate(references):
                 for target, _ in one.resolved:
@@ -247,7 +242,7 @@ class CodeGraph:
         places = sorted({place for key in wanted for place in meaning.get(key, ())})
         return [references[place] for place in places]
 
-    def _resolve_all(self, name: str, least: Confidence) -> Iterator[_ResolvedReference]:
+    def _resolve_all(self, name: str) -> Iterator[_ResolvedReference]:
         candidates = self.named(name)
         files = self.files_with(name)
         for file in files:
@@ -256,8 +251,7 @@ class CodeGraph:
                 within = file.enclosing(reference.line)
                 key = reference.name, reference.qualifier, reference.kind, within  # all that its meaning depends on
                 if key not in known:
-                    resolved = resolve(self, file, reference, candidates)
-                    known[key] = [(target, confidence) for target, confidence in resolved if confidence >= least]
+                    known[key] = resolve(self, file, reference, candidates)
                 if known[key]:
                     yield _ResolvedReference(file, reference, known[key], file.around(reference))
         exporters = [
@@ -267,10 +261,10 @@ class CodeGraph:
             for alias in file.aliases_of(name)
             if alias not in (name, _UNNAMED)
         ]
-        yield from self._exported(exporters, candidates, least)
+        yield from self._exported(exporters, candidates)
 
     def _exported(
-        self, exporters: Sequence[tuple[CodeFile, str]], candidates: Sequence[Target], least: Confidence
+        self, exporters: Sequence[tuple[CodeFile, str]], candidates: Sequence[Target]
     ) -> Iterator[_ResolvedReference]:
         """Yield references by the names that modules give to ``candidates`` when they export them."""
         for exporter, alias in exporters[:_MOST_EXPORTERS]:
@@ -278,9 +272,8 @@ class CodeGraph:
                 for reference in file.references.named(alias):
                     if reference.kind is ReferenceKind.ALIAS:
                         continue
-                    found = resolve_exported(self, file, reference, exporter, candidates)
-                    if sure := [(target, confidence) for target, confidence in found if confidence >= least]:
-                        yield _ResolvedReference(file, reference, sure, file.around(reference))
+                    if found := resolve_exported(self, file, reference, exporter, candidates):
+                        yield _ResolvedReference(file, reference, found, file.around(reference))
 
     def _references(self, file: CodeFile, name: str) -> Iterator[Reference]:
         """Yield the references to a name in a file, also those by other names that it is given on import."""
@@ -315,6 +308,10 @@ class CodeGraph:
             ids, is_complete = lexical.files_with("words", self._tokenizer.stems(terms.words), MOST_CHUNKS)
         self.is_complete &= is_complete
         return self.load(ids)
+
+
+def _confidence(one: tuple[Target, Confidence]) -> Confidence:
+    return one[1]
 
 
 def is_call(use: Use) -> bool:

@@ -73,7 +73,7 @@ class ImportedModule:
             return _match_package(language, self._package, name, target)
         if self.is_elsewhere:
             return Match.NONE
-        parts_of_target = _path_parts(target)
+        parts_of_target = path_parts(target)
         if self._above is not None:
             has_modules = language not in _SCRIPTS  # a module of Python has others in it, one of JavaScript has not
             return _match_at(self._above + self._parts, name if has_modules else "", parts_of_target)
@@ -85,6 +85,8 @@ class ImportedModule:
             self._parts, name, parts_of_target, target, self._layout.has_file
         ):
             return Match.NONE
+        if language == "lua" and self._parts:
+            return _match_lua(self._parts, name, parts_of_target)
         return _match_anywhere(self._parts, name, parts_of_target)
 
 
@@ -96,7 +98,7 @@ def _match_package(language: str, package: Package, name: str, target: bytes) ->
     if language == "go":
         path = _text(target).rpartition("/")[0]
         return Match.FILE if path == "/".join(filter(None, (package.directory, *package.rest))) else Match.NONE
-    parts = _path_parts("/".join(inside).encode("utf-8", "surrogateescape"))
+    parts = path_parts("/".join(inside).encode("utf-8", "surrogateescape"))
     if parts in ([*package.rest], [*package.rest, name]) or (not package.rest and parts[-1:] in (["index"], ["lib"])):
         return Match.FILE
     return Match.PACKAGE  # it exports names of its other files, and may map parts of its name to others
@@ -136,7 +138,7 @@ def _path_parts_cached(path: bytes) -> tuple[str, ...]:
     return tuple(directories) if stem in _INDEX and directories else (*directories, stem)
 
 
-def _path_parts(path: bytes) -> list[str]:
+def path_parts(path: bytes) -> list[str]:
     """Return the parts of a path without extension; a file that stands for its directory has the directory's parts."""
     return list(_path_parts_cached(path))
 
@@ -159,6 +161,16 @@ def _match_anywhere(parts: Sequence[str], name: str, target: Sequence[str]) -> M
     if _common_end(parts, target[:-1]) >= min(2, len(parts)):  # a namespace is a directory
         return Match.FILE
     return Match.PACKAGE if parts[0] in target or parts[-1] in target or common else Match.NONE
+
+
+def _match_lua(parts: Sequence[str], name: str, target: Sequence[str]) -> Match:
+    """Match a module of Lua, which is one file; others may be in a directory of its name."""
+    whole = [*parts, name]
+    is_file = _common_end(whole, target) >= 2 or (len(parts) > 1 and _common_end(parts, target) >= 2)
+    if is_file:
+        return Match.FILE
+    is_around = any([*target[at : at + len(whole)]] == whole for at in range(len(target)))
+    return Match.PACKAGE if is_around else Match.NONE
 
 
 def _common_end(one: Sequence[str], other: Sequence[str]) -> int:

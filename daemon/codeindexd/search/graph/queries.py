@@ -20,8 +20,9 @@ from codeindexd.protocol.printable import safe_line
 from codeindexd.search.graph.calls import CallTree, callees_of, callers_of
 from codeindexd.search.graph.code_file import CodeFile, FileCache, is_code
 from codeindexd.search.graph.code_map import MOST_FILES, CodeMap, RankCache, code_map
-from codeindexd.search.graph.graph import CodeGraph, Use
+from codeindexd.search.graph.graph import CodeGraph, Use, is_call
 from codeindexd.search.graph.impact import Impact, definitions_of_files, impact_of, importers_of
+from codeindexd.search.graph.modules import path_parts
 from codeindexd.search.graph.resolve import extended_type
 from codeindexd.search.graph.sources import ShownLine
 from codeindexd.search.graph.targets import Confidence, Target
@@ -31,8 +32,9 @@ from codeindexd.search.spelling import nearest_names
 from codeindexd.types import RootState
 from codeindexd.waiting import run_all
 
-_QUALIFIER: Final = re.compile(r"::|->|[.#\\/]")
+_QUALIFIER: Final = re.compile(r"::|->|[.#\\/]|(?<=\w):(?=\w)")
 _MOST_SIMILAR: Final = 10
+_MOST_NOTED: Final = 20  # definitions whose possible uses are counted
 _MOST_FILES: Final = 200  # of a directory, whose impact is asked for
 
 T = TypeVar("T")
@@ -165,22 +167,32 @@ class GraphSearcher:
 
     async def callers(self, roots: Sequence[SearchableRoot], asked: Asked, depth: int, limit: int) -> CallsAnswer:
         """Return the definitions that call a definition, as a tree. Raises as :meth:`refs` does."""
-        return await self._calls(roots, asked, partial(callers_of, depth=depth, limit=limit))
+        return await self._calls(roots, asked, partial(callers_of, depth=depth, limit=limit), is_up=True)
 
     async def callees(self, roots: Sequence[SearchableRoot], asked: Asked, depth: int, limit: int) -> CallsAnswer:
         """Return the definitions that a definition calls, as a tree. Raises as :meth:`refs` does."""
         return await self._calls(roots, asked, partial(callees_of, depth=depth, limit=limit))
 
     async def _calls(
-        self, roots: Sequence[SearchableRoot], asked: Asked, tree_of: Callable[[CodeGraph, Sequence[Target]], CallTree]
+        self,
+        roots: Sequence[SearchableRoot],
+        asked: Asked,
+        tree_of: Callable[[CodeGraph, Sequence[Target]], CallTree],
+        *,
+        is_up: bool = False,
     ) -> CallsAnswer:
-        """Return the trees of the definitions asked about, one for each root that has any, made by ``tree_of``."""
+        """Return the trees of the definitions asked about, one for each root that has any, made by ``tree_of``.
+
+        ``is_up`` is True if they have callers, some of which may be unknown.
+        """
         answer = CallsAnswer()
 
         def in_root(graph: CodeGraph) -> None:
             targets = self._targets(graph, asked, answer)
             if targets:
                 answer.trees.append((graph.root, tree_of(graph, targets)))
+                if is_up:
+                    _note_possible(graph, targets, answer, is_call)
             _note_incomplete(graph, answer)
 
         await self._in_roots(roots, in_root, answer)
@@ -210,6 +222,8 @@ class GraphSearcher:
                 changed = {file.path for file in files}
                 importers = [one for file in files for one in importers_of(graph, file) if one.path not in changed]
                 answer.impacts.append((graph.root, impact, list(dict.fromkeys(importers))))
+                if not files:
+                    _note_possible(graph, targets, answer)
             _note_incomplete(graph, answer)
 
         await self._in_roots(roots, in_root, answer)
@@ -349,8 +363,15 @@ def _named(graph: CodeGraph, name: str) -> list[Target]:
         return found
     dotted = f".{qualifier}.{last}"
     matching = [one for one in found if any(f".{spelt}".endswith(dotted) for spelt in _spellings(one))]
+    if not matching:
+        matching = [one for one in found if _path_of(one).endswith(dotted)]
     folded = dotted.lower()
     return matching or [one for one in found if any(f".{spelt}".lower().endswith(folded) for spelt in _spellings(one))]
+
+
+def _path_of(target: Target) -> str:
+    """Return the name of a definition with the path of its file before it, which is its module in most languages."""
+    return "." + ".".join([*path_parts(target.file.path), target.definition.qualified])
 
 
 def _spellings(target: Target) -> Iterator[str]:
@@ -459,6 +480,19 @@ def _note_changed(graph: CodeGraph, answer: GraphAnswer) -> None:
         shown = safe_line(changed[0].decode("utf-8", "replace"))
         answer.notes.append(
             f"{shown}{more} changed since the index was updated; lines of {them} may be wrong: sync first"
+        )
+
+
+def _note_possible(
+    graph: CodeGraph, targets: Sequence[Target], answer: GraphAnswer, counts: Callable[[Use], bool] = lambda _: True
+) -> None:
+    """Note how many places were left out because other definitions of the name are as likely."""
+    uses = graph.uses_of(targets[:_MOST_NOTED], least=Confidence.POSSIBLE)
+    left_out = sum(use.confidence is Confidence.POSSIBLE and counts(use) for use in uses)
+    if left_out:
+        answer.notes.append(
+            f"{left_out:,} more place{'s' if left_out > 1 else ''} may refer to it, but the receiver is unknown there"
+            " and other definitions of the name are as likely"
         )
 
 

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from codeindexd.analysis.references.rules import RULES, VARIABLE, Scope
 from codeindexd.search.graph.code_file import Binding, CodeFile
-from codeindexd.search.graph.common_members import COMMON_MEMBERS
+from codeindexd.search.graph.common_members import BUILT_IN, COMMON_MEMBERS
 from codeindexd.search.graph.modules import ImportedModule, Layout, Match
 from codeindexd.search.graph.plain_types import TypeHints, returned_type
 from codeindexd.search.graph.targets import FUNCTION_KINDS, Confidence, Target
@@ -56,11 +56,28 @@ _OPEN_MEMBERS: Final = {
     "c": frozenset({"enum_member"}),
     "cpp": frozenset({"enum_member"}),
     "haskell": frozenset({"constructor", "field", "method"}),
-    "java": frozenset({"enum_member"}),  # after ``case``
     "ocaml": frozenset({"constructor", "field"}),
     "ocaml_interface": frozenset({"constructor", "field"}),
 }
 """Kinds of members that code names without their type wherever it may name the type."""
+
+_KERNEL: Final = frozenset({
+    "abort", "at_exit", "binding", "caller", "catch", "exec", "exit", "fail", "fork", "format", "freeze", "gets",
+    "hash", "inspect", "open", "print", "printf", "putc", "rand", "select", "sleep", "spawn", "sprintf", "srand",
+    "syscall", "system", "tap", "test", "then", "throw", "trap", "warn",
+})  # fmt: skip
+"""Functions that every object of Ruby has."""
+
+_KEYS: Final = {
+    "csharp": frozenset({"field", "property"}),  # ``new A { Name = 1 }``
+    "go": frozenset({"field"}),  # ``A{Name: 1}``
+    "java": frozenset({"enum_member"}),  # ``case NAME:``
+    "rust": frozenset({"field"}),  # ``A { name: 1 }``
+}
+"""Kinds of members that a plain name means in some places, if it means nothing else."""
+
+_GLOBAL_TYPES: Final = frozenset({"ruby", "elixir"})
+"""Languages in which a type is known everywhere by its qualified name."""
 
 _SEPARATE_TYPES: Final = frozenset({"haskell", "ocaml", "ocaml_interface"})
 """Languages in which a type and one of its members may have the same name."""
@@ -232,12 +249,19 @@ def _outside(around: Surroundings, file: CodeFile, candidates: Sequence[Target])
         if found := _from_exporting_packages(around, file, free):
             return found
         free = _from_scripts(file, free)
-    visible = free if file.language not in ("ruby", "swift") else [one for one in candidates if not one.is_local]
-    near = [one for one in visible if _directory(one.file.path) == _directory(file.path)]
+    if file.language in ("ruby", "swift"):
+        free = free or [one for one in candidates if not one.is_local and not _is_built_in(one)]
+    visible = free or [one for one in candidates if one.definition.kind in _KEYS.get(file.language, ())]
+    near = [one for one in visible if _is_free(one) and _directory(one.file.path) == _directory(file.path)]
     if near:
         return [(one, Confidence.IMPORT) for one in near]
     confidence = Confidence.NAME if around.are_related(visible) else Confidence.POSSIBLE
     return [(one, confidence) for one in visible]
+
+
+def _is_built_in(target: Target) -> bool:
+    """Return True if a plain call of this name means a function of Ruby, unless the type around it has its own."""
+    return target.file.language == "ruby" and target.definition.name in _KERNEL
 
 
 def _in_scope(file: CodeFile, line: int, candidates: Sequence[Target]) -> list[Target]:
@@ -245,9 +269,7 @@ def _in_scope(file: CodeFile, line: int, candidates: Sequence[Target]) -> list[T
     visible = [
         one
         for one in candidates
-        if one.file is file
-        and (_is_free(one) if file.language != "java" else not one.owner)
-        and (one.owner or one.definition.kind != "method")
+        if one.file is file and _is_free(one) and (one.owner or one.definition.kind != "method")
     ]
     enclosing = set()
     number = file.enclosing(line)
@@ -429,6 +451,8 @@ def _qualified(around: Surroundings, file: CodeFile, reference: Reference, candi
     bindings = file.bindings().get(first) or (file.bindings().get(last) if last else None)
     if bindings and first not in ("", *SELF):
         return _of_module(around, file, bindings, qualifier, candidates)
+    if qualifier in BUILT_IN.get(family_of(file.language), ()):
+        return []
     if "::" in qualifier and around.layout.packages.is_elsewhere(file.language, qualifier, reference.name):
         return []
     if file.language == "rust" and first in _RUST_PATHS:
@@ -450,6 +474,10 @@ def _in_named(
         for one in candidates
         if last and last in (one.owner, _scope_of(one))
     ]
+    dotted = _PARTS.sub(".", f"{reference.qualifier}.{reference.name}")
+    is_whole = last != reference.qualifier or (file.language in _GLOBAL_TYPES and last not in file.bindings())
+    if is_whole and (whole := [one for one, _ in found if one.definition.qualified == dotted]):
+        return [(one, Confidence.EXACT if one.file is file else Confidence.IMPORT) for one in whole]
     if not found or last != reference.qualifier:
         return found
     for confidence in (Confidence.EXACT, Confidence.IMPORT):
