@@ -213,6 +213,20 @@ LISTED = [
 ]
 
 
+def test_a_field_of_julia_has_its_own_line() -> None:
+    found = definitions(b"struct A\n  r::Int\n  s\nend\n", "julia")
+    assert [(one.signature, one.start_line) for one in found.values()] == [("struct A", 1), ("r::Int", 2), ("s", 3)]
+
+
+def test_ocaml_has_exceptions_and_operators() -> None:
+    found = definitions(b"exception Bad of string\nlet ( <+> ) a b = a\nlet (|>) x f = f x\n", "ocaml")
+    assert {name: one.kind for name, one in found.items()} == {
+        "Bad": "exception",
+        "<+>": "function",
+        "|>": "function",
+    }
+
+
 @pytest.mark.parametrize(("language", "text", "signatures", "doc"), LISTED)
 def test_a_member_of_a_list_has_a_head_of_its_own(language: str, text: str, signatures: list[str], doc: str) -> None:
     _, *members = definitions(text.encode(), language).values()

@@ -55,3 +55,16 @@ def test_a_language_whose_grammar_is_absent_can_be_installed(monkeypatch: pytest
     languages_to_install.cache_clear()
     assert languages_to_install() == {"dart"}
     languages_to_install.cache_clear()
+
+
+def test_a_declared_accessor_of_dart_is_defined_once() -> None:
+    text = (
+        b"abstract class S {\n  double get area;\n  set size(int v);\n  static int count = 0;\n  final double r;\n}\n"
+    )
+    _, *members = analyse(text, "dart").definitions
+    assert [one.signature for one in members] == [
+        "double get area",
+        "set size(int v)",
+        "static int count = 0",
+        "final double r",
+    ]

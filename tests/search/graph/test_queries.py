@@ -874,3 +874,9 @@ async def test_members_of_built_in_objects_are_no_members_of_the_root(indexed: I
     assert uses(await SEARCHER.refs([indexed], "Logger.log", 100)) == {"a.js:6 CALL NAME"}
     indexed.save("p.lua", "local P = {}\nfunction P:find() end\nfunction f(x)\n  string.find(x)\n  x:find()\nend\n")
     assert uses(await SEARCHER.refs([indexed], "P.find", 100)) == {"p.lua:5 CALL NAME"}
+
+
+async def test_uses_in_markup_are_not_known(indexed: Indexed) -> None:
+    indexed.save("ui/Cart.vue", '<template><a @click="add"/></template>\n<script>\nfunction add() {}\n</script>\n')
+    answer = await SEARCHER.refs([indexed], "add", 100)
+    assert answer.notes == ["references in the markup of vue are not known"]

@@ -66,9 +66,19 @@ _HASKELL = Details(
     types("data_type newtype data_constructors data_constructor newtype_constructor record prefix fields field")
     | types("gadt_constructors gadt_constructor"),
 )
+
+
+def _ocaml_exception(node: Node, text: bytes) -> Iterator[NodeDefinition]:
+    declared = child_of_type(node, "constructor_declaration")
+    name = child_of_type(declared, "constructor_name") if declared is not None else None
+    if name is not None:
+        yield detail("exception", name, text)
+
+
 _OCAML = Details(
     {
         "constructor_declaration": first_detail("constructor", "constructor_name"),
+        "exception_definition": _ocaml_exception,
         "field_declaration": first_detail("field", "field_name"),
     },
     types("type_binding variant_declaration record_declaration"),
@@ -113,7 +123,7 @@ def _julia_field(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     for child in node.named_children:
         name = child.named_children[0] if child.type == "typed_expression" and child.named_children else child
         if name.type == "identifier":
-            yield detail("field", name, text)
+            yield detail("field", name, text)._replace(own=child)
 
 
 _JULIA = Details({"const_statement": _julia_constant, "struct_definition": _julia_field}, types("struct_definition"))

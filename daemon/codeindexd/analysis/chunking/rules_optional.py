@@ -72,6 +72,23 @@ def _dart_member(node: Node, text: bytes) -> NodeDefinition | None:
     return _DART_SIGNATURES[inner.type](inner, text) if inner is not None else None
 
 
+def _dart_accessor(node: Node, text: bytes) -> NodeDefinition | None:
+    """Return an accessor outside classes, or in a class with a body; the declaration around others defines them."""
+    is_declared = node.parent is not None and node.parent.type in ("declaration", "method_signature")
+    return None if is_declared else named("property")(node, text)
+
+
+def _dart_variable(kind: str) -> Finder:
+    """Return a finder of a variable in a list, which has the head of the declaration if it is the only one."""
+
+    def finder(node: Node, text: bytes) -> Iterator[NodeDefinition]:
+        around = node.parent.parent if node.parent is not None and len(node.parent.named_children) == 1 else None
+        own = around if around is not None and around.type == "declaration" else None
+        yield from (one._replace(own=own) for one in first_detail(kind, "identifier")(node, text))
+
+    return finder
+
+
 DART = Rules(
     definitions={
         "class_definition": named("class"),
@@ -81,8 +98,8 @@ DART = Rules(
         "enum_declaration": named("enum"),
         "type_alias": first("type", "type_identifier"),
         "function_signature": named("function"),
-        "getter_signature": named("property"),
-        "setter_signature": named("property"),
+        "getter_signature": _dart_accessor,
+        "setter_signature": _dart_accessor,
         "method_signature": _dart_member,
         "declaration": _dart_member,
     },
@@ -95,8 +112,8 @@ DART = Rules(
 _DART_DETAILS = Details(
     {
         "enum_constant": named_details("enum_member"),
-        "static_final_declaration": first_detail("constant", "identifier"),
-        "initialized_identifier": first_detail("variable", "identifier"),
+        "static_final_declaration": _dart_variable("constant"),
+        "initialized_identifier": _dart_variable("variable"),
         "initialized_variable_definition": named_details("variable"),
     },
     types("enum_body declaration static_final_declaration_list initialized_identifier_list"),

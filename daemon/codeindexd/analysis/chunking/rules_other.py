@@ -97,6 +97,8 @@ def _ocaml_let(node: Node, text: bytes) -> NodeDefinition | None:
     pattern = node.child_by_field_name("pattern")
     if pattern is None or pattern.type not in ("value_name", "parenthesized_operator"):
         return None
+    if pattern.type == "parenthesized_operator" and pattern.named_children:
+        pattern = pattern.named_children[0]
     body = node.child_by_field_name("body")
     takes = child_of_type(node, "parameter") is not None
     takes = takes or (body is not None and body.type in ("fun_expression", "function_expression"))

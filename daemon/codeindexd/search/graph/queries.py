@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 import anyio.to_thread
 from msgspec import Struct, field
 
+from codeindexd.analysis.chunking.embedded import HOSTS
 from codeindexd.analysis.references.rules import LANGUAGES
 from codeindexd.errors import NotIndexedError, UsageError
 from codeindexd.protocol.printable import safe_line
@@ -457,6 +458,8 @@ def _functions_around(targets: Sequence[Target]) -> list[Target]:
 def _note_language(file: CodeFile, answer: GraphAnswer) -> None:
     if file.language not in LANGUAGES:
         answer.notes.append(f"no references are known for {file.language or 'plain text'}")
+    elif file.file.language in HOSTS:
+        answer.notes.append(f"references in the markup of {file.file.language} are not known")
 
 
 def _samples_note(samples: Sequence[Target]) -> str:
