@@ -880,3 +880,29 @@ async def test_uses_in_markup_are_not_known(indexed: Indexed) -> None:
     indexed.save("ui/Cart.vue", '<template><a @click="add"/></template>\n<script>\nfunction add() {}\n</script>\n')
     answer = await SEARCHER.refs([indexed], "add", 100)
     assert answer.notes == ["references in the markup of vue are not known"]
+
+
+async def test_a_map_ranks_members_of_lists_and_strings_low(indexed: Indexed) -> None:
+    indexed.save("shop/text.py", "class Text:\n    def append(self, x): ...\n\n    def total_width(self): ...\n")
+    for number in range(5):
+        indexed.save(f"use{number}.py", "def f(x, y):\n    x.append(1)\n    x.append(2)\n    return y.total_width()\n")
+    answer = await SEARCHER.map(place(indexed, "shop/text.py"), 20)
+    assert answer.map is not None
+    assert "total_width" in answer.map.text
+    assert "append" not in answer.map.text
+
+
+async def test_a_package_may_export_what_its_files_define(indexed: Indexed) -> None:
+    answer = await SEARCHER.definitions([indexed], "shop.checkout")
+    assert [one.target.file.path for one in answer.targets] == [b"shop/order.py"]
+    assert not (await SEARCHER.definitions([indexed], "shop.raw_total")).targets
+
+
+async def test_the_type_of_a_variable_of_the_module_decides(indexed: Indexed) -> None:
+    indexed.save("view.py", "from shop import Cart\n\nbasket = Cart()\n\n\ndef show():\n    return basket.raw_total()\n"
+                            "\n\ndef other(x):\n    basket = x[1]\n    basket.raw_total()\n"
+                            "\n\ndef third(basket):\n    basket.raw_total()\n"
+                            "\n\nclass Other:\n    def raw_total(self): ...\n")  # fmt: skip
+    assert "view.py:7 CALL EXACT" in uses(await SEARCHER.refs([indexed], "Cart.raw_total", 100))
+    found = {one.split()[0] for one in uses(await SEARCHER.refs([indexed], "raw_total", 100))}
+    assert not found & {"view.py:12", "view.py:16"}

@@ -21,7 +21,9 @@ from codeindexd.analysis.references.codec import Columns
 from codeindexd.protocol.printable import safe_line
 from codeindexd.search.file_roles import FileRole, role_of
 from codeindexd.search.graph.code_file import NAMESPACE_KINDS, CodeFile, is_code
+from codeindexd.search.graph.common_members import is_common_name
 from codeindexd.search.graph.graph import CodeGraph
+from codeindexd.search.graph.resolve import family_of
 from codeindexd.search.graph.targets import FUNCTION_KINDS
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import Definition, ReferenceKind
@@ -35,6 +37,7 @@ _MOST_PLACES: Final = 50  # definitions of a name; one that more places define s
 _KEPT_DEFINITIONS: Final = 20_000  # of a root, the most central ones
 _PRIVATE: Final = 0.3  # weight of names that begin with an underscore
 _ASIDE: Final = {FileRole.TEST: 0.05, FileRole.ASIDE: 0.2, FileRole.DATA: 0.2, FileRole.DOCUMENT: 0.2}
+_COMMON: Final = 0.02  # weight of ``append``, most uses of which mean a list
 _MINOR: Final = frozenset({"field", "property", "variable", "constant", "enum_member"})
 _MINOR_WEIGHT: Final = 0.2
 
@@ -125,7 +128,7 @@ class _RootRanks:
         number_of = self._number
         details = assigned_fields((one.kind, one.line, one.end_line) for one in definitions)
         kept = [
-            (number_of(one.name.encode("utf-8", "replace")), place, _weight_of(one))
+            (number_of(one.name.encode("utf-8", "replace")), place, _weight_of(one, language))
             for place, one in enumerate(definitions)
             if is_code(language, one.kind)
             and one.kind not in NAMESPACE_KINDS
@@ -154,8 +157,10 @@ def _is_local(one: Definition, definitions: Sequence[Definition]) -> bool:
     return one.container >= 0 and definitions[one.container].kind in FUNCTION_KINDS
 
 
-def _weight_of(one: Definition) -> float:
+def _weight_of(one: Definition, language: str) -> float:
     weight = _PRIVATE if one.name.startswith("_") else 1.0
+    if is_common_name(family_of(language), one.name):
+        weight *= _COMMON
     return weight * _MINOR_WEIGHT if one.kind in _MINOR else weight
 
 

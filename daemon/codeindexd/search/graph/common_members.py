@@ -5,6 +5,7 @@ Where the type of a receiver is unknown, a member of this name is more often one
 
 from __future__ import annotations
 
+import builtins
 import collections
 import io
 import pathlib
@@ -87,3 +88,10 @@ BUILT_IN: Final[Mapping[str, frozenset[str]]] = {
     "lua": frozenset(_LUA_LIBRARIES.split()),
 }
 """The names of objects that a language or its surroundings define, by family; members of these are not the root's."""
+
+_FUNCTIONS: Final[Mapping[str, frozenset[str]]] = {"python": frozenset(dir(builtins))}
+
+
+def is_common_name(family: str, name: str) -> bool:
+    """Return True if most uses of a name mean a member of a common type, or a function of the language."""
+    return name in COMMON_MEMBERS.get(family, ()) or name in _FUNCTIONS.get(family, ())

@@ -40,11 +40,18 @@ _KEPT: Final = re.compile(  # self.x = x, this.x = x, $this->x = $x
 """Groups: an attribute, and the variable or parameter from which it gets its value."""
 
 
+_BOUND: Final = re.compile(r"(?<![\w.])([\w$]+)\s*(?::[^=\n]+)?:?=(?![=>])|\b(?:for|as)\s+(\w+)")
+
+
 class TypeHints(Struct, frozen=True):
-    """The types that a text declares variables with or constructs them from, and the functions they get results of."""
+    """The types that a text declares variables with or constructs them from, and the functions they get results of.
+
+    ``bound`` has the names to which it gives a value in any way.
+    """
 
     types: Mapping[str, list[str]] = field(default_factory=dict)
     functions: Mapping[str, list[str]] = field(default_factory=dict)
+    bound: frozenset[str] = frozenset()
 
     def types_of(self, variable: str) -> list[str]:
         """Return the types of a variable; [] if there are none, or too many to mean anything."""
@@ -80,6 +87,7 @@ def type_hints(text: str, language: str) -> TypeHints:
             if (kept := [one for one in names if one not in _NO_TYPES])
         },
         {variable: list(names) for variable, names in functions.items()},
+        frozenset(assigned or other for assigned, other in _BOUND.findall(text)),
     )
 
 

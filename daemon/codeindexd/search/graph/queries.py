@@ -366,6 +366,8 @@ def _named(graph: CodeGraph, name: str) -> list[Target]:
     matching = [one for one in found if any(f".{spelt}".endswith(dotted) for spelt in _spellings(one))]
     if not matching:
         matching = [one for one in found if _path_of(one).endswith(dotted)]
+    if not matching:  # a package may export what its files define: ``asyncio.run``
+        matching = [one for one in found if not one.owner and f"{_path_of(one)}.".find(f".{qualifier}.") >= 0]
     folded = dotted.lower()
     return matching or [one for one in found if any(f".{spelt}".lower().endswith(folded) for spelt in _spellings(one))]
 

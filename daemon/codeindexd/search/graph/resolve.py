@@ -15,7 +15,7 @@ from codeindexd.analysis.references.rules import RULES, VARIABLE, Scope
 from codeindexd.search.graph.code_file import Binding, CodeFile
 from codeindexd.search.graph.common_members import BUILT_IN, COMMON_MEMBERS
 from codeindexd.search.graph.modules import ImportedModule, Layout, Match
-from codeindexd.search.graph.plain_types import TypeHints, returned_type
+from codeindexd.search.graph.plain_types import TypeHints, returned_type, type_hints
 from codeindexd.search.graph.targets import FUNCTION_KINDS, Confidence, Target
 from codeindexd.types import Definition, Reference, ReferenceKind
 
@@ -92,6 +92,7 @@ _SEPARATE_VARIABLES: Final = frozenset({"php", "ruby"})
 
 _VARIABLE: Final = VARIABLE.decode()
 _VARIABLES: Final = frozenset({"field", "property"})
+_TOP_VARIABLES: Final = frozenset({"variable", "constant"})
 _GETTERS: Final = ("get ", "static get ", "public get ")
 _GO_RECEIVER: Final = re.compile(r"func\s*\(\s*(\w+)\s+\*?\s*(\w+)")
 _MOST_BASES: Final = 40
@@ -658,16 +659,36 @@ def _types_of(around: Surroundings, file: CodeFile, line: int, variable: str, *,
     number = file.enclosing(line)
     if is_attribute:
         number = file.type_around(number)
-    if number < 0:
-        return []
-    hints = around.hints_around(file, number)
+    hints = around.hints_around(file, number) if number >= 0 else TypeHints()
+    function = hints.called_for(variable)
     if found := hints.types_of(variable):
         return found
-    function = hints.called_for(variable)
+    if not is_attribute and variable not in hints.bound and not _is_parameter(file, number, variable):
+        hints = _hints_at_top(file, variable)
+        if found := hints.types_of(variable):
+            return found
+        function = hints.called_for(variable)
     if not function:
         return []
     results = {returned_type(other.definition.signature, other.file.language) for other in around.named(function)}
     return list(results) if len(results) == 1 and "" not in results else []
+
+
+def _is_parameter(file: CodeFile, number: int, variable: str) -> bool:
+    """Return True if a definition or one around it may have a parameter of this name."""
+    while number >= 0:
+        if re.search(rf"\b{re.escape(variable)}\b", file.definitions[number].signature):
+            return True
+        number = file.definitions[number].container
+    return False
+
+
+def _hints_at_top(file: CodeFile, variable: str) -> TypeHints:
+    """Return what the head of a variable outside functions and types says about its type."""
+    for number, one in enumerate(file.definitions):
+        if one.name == variable and one.kind in _TOP_VARIABLES and not file.owner_of(number):
+            return type_hints(one.signature, file.language)
+    return TypeHints()
 
 
 def _directory(path: bytes) -> bytes:
