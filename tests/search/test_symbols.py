@@ -165,3 +165,18 @@ async def test_a_secret_in_a_signature_is_masked(indexed: Indexed) -> None:
     indexed.save("login.py", f'def login(token="{token}"):\n    pass\n')
     (one,) = (await found(indexed, "login")).definitions
     assert one.definition.signature == f'def login(token="{"*" * len(token)}")'
+
+
+async def test_a_name_may_begin_with_the_path_of_its_file(indexed: Indexed) -> None:
+    indexed.save("pkg/runners.py", "def go_now(): ...\n\n\nclass A:\n    def go_now(self): ...\n")
+    for name in ("pkg.runners.go_now", "runners.go_now", "pkg.go_now"):
+        assert (await found(indexed, name)).match is Match.EXACT
+        assert await lines(indexed, name) == ["pkg/runners.py:1:5 function go_now"]
+    assert (await found(indexed, "other.go_now")).match is Match.LAST_PART
+
+
+async def test_members_of_a_companion_object_and_extensions_are_found_by_their_type(indexed: Indexed) -> None:
+    text = "class Box {\n  companion object {\n    fun find() = 1\n  }\n}\n\nfun List<Int>.find() = 2\n"
+    indexed.save("P.kt", f"package p\n\n{text}")
+    assert await lines(indexed, "Box.find") == ["P.kt:5:9 method p.Box.Companion.find"]
+    assert await lines(indexed, "List.find") == ["P.kt:9:15 function p.find"]

@@ -132,7 +132,8 @@ def _affected(result: ImpactResult, scope: Scope) -> list[FileLine]:
         lines.append(
             FileLine(path, f"{one['line']}: {what} {one['reason']} {middle_cut(one['via'], 100)}{steps}{sure}")
         )
-    lines.sort(key=lambda line: line.path)  # stable: within a file, the nearest first
+    nearest = {path: place for place, path in reversed([*enumerate(line.path for line in lines)])}
+    lines.sort(key=lambda line: nearest[line.path])  # the file with the nearest place first, and so within a file
     lines += [
         FileLine(middle_cut(scope.shown(file["root"], file["path"]), MAX_PATH_CHARS), "imports the changed file")
         for file in result["importers"]

@@ -13,11 +13,12 @@ from msgspec.structs import replace
 from codeindexd.analysis.chunking.embedded import HOSTS
 from codeindexd.analysis.chunking.grammars import LANGUAGES, languages_to_install
 from codeindexd.analysis.chunking.line_outline import LINE_LANGUAGES
-from codeindexd.analysis.chunking.notation import native_name
+from codeindexd.analysis.chunking.notation import native_name, spellings
 from codeindexd.analysis.chunking.samples import DOCUMENTS
 from codeindexd.protocol.snippets import lines_of
 from codeindexd.search.best_line import name_place
 from codeindexd.search.file_roles import FileRole, role_of
+from codeindexd.search.graph.modules import path_parts
 from codeindexd.search.hits import Hit, HitRequest, first_hits
 from codeindexd.search.literal import literal_chunks
 from codeindexd.search.query import ParsedQuery
@@ -33,7 +34,7 @@ _KNOWN: Final = LANGUAGES | LINE_LANGUAGES | HOSTS | DOCUMENTS  # languages whos
 _MOST_NAMES: Final = 100  # that begin with a name or contain it
 _ROLES: Final = (FileRole.SOURCE, FileRole.ASIDE, FileRole.TEST, FileRole.DATA, FileRole.DOCUMENT)
 _MOST_PLACES: Final = 5
-_QUALIFIER: Final = re.compile(r"::|->|[.#\\/]")
+_QUALIFIER: Final = re.compile(r"::|->|[.#\\/]|(?<=\w):(?=\w)")
 
 
 class Match(enum.StrEnum):
@@ -131,7 +132,24 @@ def _stored(pinned: PinnedRoot, name: str, match: Match, filters: ParsedQuery) -
     for one in _names(pinned.snapshot, name, match):
         wanted = MAX_DEFINITIONS - len(found)
         found += pinned.snapshot.catalog.definitions_named(one, limit=wanted, files=files, accepts=passes)
+    container, last = _split(name)
+    if match is Match.EXACT and not found and container:
+        of_last = pinned.snapshot.catalog.definitions_named(last, limit=MAX_DEFINITIONS, files=files, accepts=passes)
+        found = [one for one in of_last if _is_spelt(one, f".{container}.{last}")]
+        found = found or [one for one in of_last if _is_exported(one, container)]
     return found
+
+
+def _is_exported(one: StoredDefinition, package: str) -> bool:
+    """Return True if a definition is outside types in a file of a package, which may export it: ``asyncio.run``."""
+    return one.definition.container < 0 and f".{package}." in f".{'.'.join(path_parts(one.chunk.path))}."
+
+
+def _is_spelt(one: StoredDefinition, dotted: str) -> bool:
+    """Return True if code may call a definition by a name, or if that begins with the path of its file."""
+    path = ".".join(path_parts(one.chunk.path))
+    spelt = [*spellings(one.outline, one.number, one.chunk.language), f"{path}.{one.definition.qualified}"]
+    return any(f".{name}".endswith(dotted) for name in spelt)
 
 
 def _names(snapshot: Snapshot, name: str, match: Match) -> list[str]:

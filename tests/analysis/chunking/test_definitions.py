@@ -192,6 +192,7 @@ def test_a_function_expression_that_is_assigned_has_one_name() -> None:
 ANNOTATED = [
     ("java", 'class A {\n  @Column(name = "x")\n  @Nullable\n  private String x = "";\n}\n', 'private String x = ""'),
     ("kotlin", "object A {\n  @JvmField\n  val x = 1\n}\n", "val x = 1"),
+    ("kotlin", 'object A {\n  @get:JvmName("y")\n  @field:B val x = 1\n}\n', "val x = 1"),
     ("csharp", 'class A {\n  [JsonProperty("x")]\n  public int x { get; set; }\n}\n', "public int x { get; set; }"),
     ("swift", "class A {\n  @Published\n  var x = 1\n}\n", "var x = 1"),
     ("scala", "class A {\n  @foo\n  val x = 1\n}\n", "val x = 1"),

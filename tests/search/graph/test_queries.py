@@ -906,3 +906,9 @@ async def test_the_type_of_a_variable_of_the_module_decides(indexed: Indexed) ->
     assert "view.py:7 CALL EXACT" in uses(await SEARCHER.refs([indexed], "Cart.raw_total", 100))
     found = {one.split()[0] for one in uses(await SEARCHER.refs([indexed], "raw_total", 100))}
     assert not found & {"view.py:12", "view.py:16"}
+
+
+async def test_a_variable_is_no_function_of_its_name_elsewhere(indexed: Indexed) -> None:
+    indexed.save("a.py", "def listener():\n    def canceled_now(): ...\n    return canceled_now\n")
+    indexed.save("b.py", "def f(listener):\n    listener.canceled_now()\n")
+    assert {one.split()[0] for one in uses(await SEARCHER.refs([indexed], "canceled_now", 100))} == {"a.py:3"}

@@ -35,7 +35,7 @@ _STATEMENTS: Final = frozenset({"constant", "variable"})
 _TRAILING: Final = b" \t\r\n{:=;,"
 _ANNOTATION_STARTS: Final = (b"@", b"[", b"#", b" ", b"\n", b"\t", b"\r")
 _ANNOTATION: Final = re.compile(
-    rb"\s*(?:@(?!interface\b)[\w.]+(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?|#?\[\[?[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\]\]?)\s+"
+    rb"\s*(?:@(?!interface\b)(?:\w+:)?[\w.]+(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?|#?\[\[?[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\]\]?)\s+"
 )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from codeindexd.types import Definition
@@ -52,3 +53,30 @@ def _separator(one: Definition, container: Definition, notation: _Notation) -> s
             return notation.scope
         return "." if one.signature.startswith(_CLASS_METHOD) else notation.member
     return notation.member
+
+
+_EXTENSION: Final = re.compile(r"\b(?:fun|va[lr])\b[^=]*?(?:\b(\w+)\s*(?:<[^=]*>)?\??|\))\s*\.$")
+"""The head of an extension in Kotlin up to its name, such as ``fun <T> List<T>.``; its group is the extended type."""
+
+
+def extended_type(one: Definition) -> str | None:
+    """Return the name of the type that an extension in Kotlin extends, "" for a type of functions; None for others."""
+    head, name, _ = one.signature.partition(f".{one.name}")
+    match = _EXTENSION.search(f"{head}.") if name else None
+    return (match[1] or "") if match is not None else None
+
+
+def is_companion(outline: Sequence[Definition], number: int, language: str) -> bool:
+    """Return True for a companion object of Kotlin, whose members are called like those of the type around it."""
+    one = outline[number]
+    return language == "kotlin" and one.kind == "object" and one.container >= 0 and "companion object" in one.signature
+
+
+def spellings(outline: Sequence[Definition], number: int, language: str) -> Iterator[str]:
+    """Yield the qualified names, with dots, by which code may call the definition ``outline[number]``."""
+    one = outline[number]
+    yield one.qualified
+    if one.container >= 0 and is_companion(outline, one.container, language):
+        yield f"{outline[outline[one.container].container].qualified}.{one.name}"
+    if language == "kotlin" and (extended := extended_type(one)):
+        yield f"{extended}.{one.name}"

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct, field
 
 from codeindexd.analysis.chunking.embedded import HOSTS
+from codeindexd.analysis.chunking.notation import is_companion
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.chunking.samples import DOCUMENTS
 from codeindexd.analysis.references.centrality import NOT_CODE, assigned_fields
@@ -159,14 +160,9 @@ class CodeFile(Struct, frozen=True, eq=False):
             return written.rpartition(".")[2]
         if container is None or not self._is_type(container):
             return ""
-        if self._is_companion(container):
+        if is_companion(self.definitions, one.container, self.language):
             return self.definitions[container.container].name
         return container.name
-
-    def _is_companion(self, one: Definition) -> bool:
-        """Return True for a companion object of Kotlin, whose members are called like those of the type around it."""
-        is_object = one.kind == "object" and one.container >= 0 and self.language == "kotlin"
-        return is_object and "companion object" in one.signature
 
     def hints_around(self, number: int, read: Callable[[int, int], str]) -> TypeHints:
         """Return what the code of a definition says about the types of variables; ``read`` returns lines of the file.

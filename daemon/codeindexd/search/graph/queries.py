@@ -15,6 +15,7 @@ import anyio.to_thread
 from msgspec import Struct, field
 
 from codeindexd.analysis.chunking.embedded import HOSTS
+from codeindexd.analysis.chunking.notation import spellings
 from codeindexd.analysis.references.rules import LANGUAGES
 from codeindexd.errors import NotIndexedError, UsageError
 from codeindexd.protocol.printable import safe_line
@@ -24,7 +25,6 @@ from codeindexd.search.graph.code_map import MOST_FILES, CodeMap, RankCache, cod
 from codeindexd.search.graph.graph import CodeGraph, Use, is_call
 from codeindexd.search.graph.impact import Impact, definitions_of_files, impact_of, importers_of
 from codeindexd.search.graph.modules import path_parts
-from codeindexd.search.graph.resolve import extended_type
 from codeindexd.search.graph.sources import ShownLine
 from codeindexd.search.graph.targets import Confidence, Target
 from codeindexd.search.pinning import SearchedParts, parts_of, pinned_part
@@ -378,13 +378,7 @@ def _path_of(target: Target) -> str:
 
 
 def _spellings(target: Target) -> Iterator[str]:
-    """Yield the qualified names by which code calls a definition: in Kotlin also as a member of what it belongs to."""
-    one, container = target.definition, target.container
-    yield one.qualified
-    if container is not None and target.owner not in ("", container.name) and container.container >= 0:
-        yield f"{target.file.definitions[container.container].qualified}.{one.name}"
-    elif target.file.language == "kotlin" and (extended := extended_type(one)):
-        yield f"{extended}.{one.name}"
+    return spellings(target.file.definitions, target.number, target.file.language)
 
 
 def _uses_by_name(graph: CodeGraph, name: str) -> list[Use]:

@@ -11,13 +11,14 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
+from codeindexd.analysis.chunking.notation import extended_type
 from codeindexd.analysis.references.rules import RULES, VARIABLE, Scope
 from codeindexd.search.graph.code_file import Binding, CodeFile
 from codeindexd.search.graph.common_members import BUILT_IN, COMMON_MEMBERS
 from codeindexd.search.graph.modules import ImportedModule, Layout, Match
 from codeindexd.search.graph.plain_types import TypeHints, returned_type, type_hints
 from codeindexd.search.graph.targets import FUNCTION_KINDS, Confidence, Target
-from codeindexd.types import Definition, Reference, ReferenceKind
+from codeindexd.types import Reference, ReferenceKind
 
 Resolved = list[tuple[Target, Confidence]]
 
@@ -45,9 +46,6 @@ _FREE_MEMBERS: Final = frozenset(
 
 _EXTENDING: Final = frozenset({"kotlin", "scala"})
 """Languages in which a function outside types can extend a type, and is then called like its members."""
-
-_EXTENSION: Final = re.compile(r"\b(?:fun|va[lr])\b[^=]*?(?:\b(\w+)\s*(?:<[^=]*>)?\??|\))\s*\.$")
-"""The head of an extension in Kotlin up to its name, such as ``fun <T> List<T>.``; its group is the extended type."""
 
 _NO_MEMBERS_IMPORTED: Final = frozenset({"python", "javascript", "go"})
 """Languages whose modules export no members of types by their own name."""
@@ -172,13 +170,6 @@ def _is_extension(target: Target) -> bool:
     if target.file.language == "scala":
         return one.kind == "function"
     return extended_type(one) is not None
-
-
-def extended_type(one: Definition) -> str | None:
-    """Return the name of the type that an extension in Kotlin extends, "" for a type of functions; None for others."""
-    head, name, _ = one.signature.partition(f".{one.name}")
-    match = _EXTENSION.search(f"{head}.") if name else None
-    return (match[1] or "") if match is not None else None
 
 
 def _member_or_extension(
@@ -473,7 +464,7 @@ def _in_named(
     found = [
         (one, _confidence_of(around, file, last, one))
         for one in candidates
-        if last and last in (one.owner, _scope_of(one))
+        if last and last in (one.owner, _scope_of(one)) and (one.file is file or not one.is_local)
     ]
     dotted = _PARTS.sub(".", f"{reference.qualifier}.{reference.name}")
     is_whole = last != reference.qualifier or (file.language in _GLOBAL_TYPES and last not in file.bindings())
