@@ -912,3 +912,29 @@ async def test_a_variable_is_no_function_of_its_name_elsewhere(indexed: Indexed)
     indexed.save("a.py", "def listener():\n    def canceled_now(): ...\n    return canceled_now\n")
     indexed.save("b.py", "def f(listener):\n    listener.canceled_now()\n")
     assert {one.split()[0] for one in uses(await SEARCHER.refs([indexed], "canceled_now", 100))} == {"a.py:3"}
+
+
+VARIABLES = [
+    ("a/run.go", "package a\n\nfunc Wanted() {}\n", "b/use.go", "package b\n\nfunc f(t *T) { t.Wanted() }\n"),
+    ("a.c", "void wanted(void) {}\n", "b.c", "void f(struct s *p) { p->wanted(); }\n"),
+    ("a.php", "<?php\nfunction wanted() {}\n", "b.php", "<?php\nfunction f($x) { $x->wanted(); }\n"),
+    ("src/a.rs", "pub fn wanted() {}\n", "src/b.rs", "fn f(x: X) { x.wanted(); }\n"),
+]
+
+
+@pytest.mark.parametrize(("path", "text", "user", "use"), VARIABLES)
+async def test_a_member_of_a_variable_is_no_function_outside_types(
+    tmp_path: Path, path: str, text: str, user: str, use: str
+) -> None:
+    root = Indexed(tmp_path)
+    root.save(path, text)
+    root.save(user, use)
+    name = "Wanted" if "Wanted" in text else "wanted"
+    assert uses(await SEARCHER.refs([root], name, 100)) == set()
+    root.close()
+
+
+async def test_a_package_of_go_may_have_another_name_than_its_path(indexed: Indexed) -> None:
+    indexed.save("run.go", "package caddy\n\nfunc Wanted() {}\n")
+    indexed.save("cmd/use.go", 'package cmd\n\nimport "github.com/x/caddy/v2"\n\nfunc f() { caddy.Wanted() }\n')
+    assert {one.split()[0] for one in uses(await SEARCHER.refs([indexed], "Wanted", 100))} == {"cmd/use.go:5"}

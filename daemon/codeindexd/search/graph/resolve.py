@@ -15,7 +15,7 @@ from codeindexd.analysis.chunking.notation import extended_type
 from codeindexd.analysis.references.rules import RULES, VARIABLE, Scope
 from codeindexd.search.graph.code_file import Binding, CodeFile
 from codeindexd.search.graph.common_members import BUILT_IN, COMMON_MEMBERS
-from codeindexd.search.graph.modules import ImportedModule, Layout, Match
+from codeindexd.search.graph.modules import ImportedModule, Layout, Match, path_parts
 from codeindexd.search.graph.plain_types import TypeHints, returned_type, type_hints
 from codeindexd.search.graph.targets import FUNCTION_KINDS, Confidence, Target
 from codeindexd.types import Reference, ReferenceKind
@@ -39,9 +39,7 @@ _INCLUDING: Final = frozenset({"bash", "c", "cpp"})
 _RUST_PATHS: Final = frozenset({"crate", "self", "super"})
 """Words with which a path in Rust begins that needs no import."""
 
-_FREE_MEMBERS: Final = frozenset(
-    {"lua", "go", "rust", "elixir", "haskell", "ocaml", "julia", "zig", "bash", "c", "cpp", "php"}
-)
+_FREE_MEMBERS: Final = frozenset({"lua", "rust", "elixir", "haskell", "ocaml", "julia", "zig", "bash", "cpp", "php"})
 """Languages in which a function outside types can follow a qualifier without an import of that name."""
 
 _EXTENDING: Final = frozenset({"kotlin", "scala"})
@@ -487,10 +485,18 @@ def _by_name(around: Surroundings, file: CodeFile, reference: Reference, candida
     if reference.kind is ReferenceKind.CALL:
         found = [one for one in found if one.definition.kind not in _VARIABLES] or found
     if not found and file.language in _FREE_MEMBERS:
-        found = [one for one in candidates if not one.is_local]
+        found = [one for one in candidates if not one.is_local and _may_qualify(reference.qualifier, one)]
     is_common = bool(found) and found[0].definition.name in COMMON_MEMBERS.get(family_of(file.language), ())
     confidence = Confidence.NAME if not is_common and around.are_related(found) else Confidence.POSSIBLE
     return [(one, Confidence.POSSIBLE if _is_only_read(file, reference, one) else confidence) for one in found]
+
+
+def _may_qualify(qualifier: str, target: Target) -> bool:
+    """Return True if a qualifier can be the module of a function: in PHP no variable, in Rust a part of its path."""
+    language = target.file.language
+    if language == "php":
+        return not qualifier.startswith("$")
+    return language != "rust" or _PARTS.split(qualifier)[-1] in path_parts(target.file.path)
 
 
 def _is_only_read(file: CodeFile, reference: Reference, target: Target) -> bool:
