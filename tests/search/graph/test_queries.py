@@ -141,6 +141,10 @@ async def test_an_unknown_name_has_similar_ones(indexed: Indexed) -> None:
 async def test_a_name_of_a_library_is_found_by_name(indexed: Indexed) -> None:
     answer = await SEARCHER.refs([indexed], "sum", 100)
     assert uses(answer) == {"shop/cart.py:12 CALL NAME"}
+    assert answer.notes == ["no definition of sum is known; these places have the same name"]
+    indexed.save("b.py", "def f(basket):\n    return basket.total()\n")
+    answer = await SEARCHER.refs([indexed], "basket.total", 100)
+    assert answer.notes == ["no definition of basket.total is known; 2 of total are; these places have the same name"]
 
 
 async def test_lines_are_those_on_the_disk(indexed: Indexed) -> None:

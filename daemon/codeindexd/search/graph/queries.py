@@ -139,6 +139,7 @@ class GraphSearcher:
         Raises NotIndexedError for a place that is not indexed, FailedError when nothing can be read.
         """
         answer = RefsAnswer()
+        others: list[Target] = []
 
         def in_root(graph: CodeGraph) -> None:
             targets = self._targets(graph, asked, answer)
@@ -149,6 +150,7 @@ class GraphSearcher:
                 uses = sure
             if not targets and isinstance(asked, str):
                 uses = _uses_by_name(graph, asked)
+                others.extend(graph.named(split_name(asked)[1]))
             uses.sort(key=lambda use: (-use.confidence, use.file.path, use.reference.line))
             room = max(0, limit - len(answer.uses))
             remaining = uses[room:]
@@ -162,8 +164,11 @@ class GraphSearcher:
             _note_incomplete(graph, answer)
 
         await self._in_roots(roots, in_root, answer)
-        if isinstance(asked, str) and not answer.targets and not answer.uses:
-            await self._suggest(roots, asked, answer)
+        if isinstance(asked, str) and not answer.targets:
+            if answer.uses and not answer.samples:
+                answer.notes.append(_name_note(asked, others))
+            elif not answer.uses:
+                await self._suggest(roots, asked, answer)
         return answer
 
     async def callers(self, roots: Sequence[SearchableRoot], asked: Asked, depth: int, limit: int) -> CallsAnswer:
@@ -467,6 +472,13 @@ def _samples_note(samples: Sequence[Target]) -> str:
         f"only code samples in documents define {name}, and they are not part of the code graph: "
         f"{path}:{one.definition.line}{more}"
     )
+
+
+def _name_note(asked: str, others: Sequence[Target]) -> str:
+    """Return that the references share only a name; ``others`` are definitions of its last part."""
+    name, last = safe_line(asked), safe_line(split_name(asked)[1])
+    more = f"; {len(others):,} of {last} {'is' if len(others) == 1 else 'are'}" if others else ""
+    return f"no definition of {name} is known{more}; these places have the same name"
 
 
 def _note_changed(graph: CodeGraph, answer: GraphAnswer) -> None:
