@@ -942,3 +942,29 @@ async def test_a_package_of_go_may_have_another_name_than_its_path(indexed: Inde
     indexed.save("run.go", "package caddy\n\nfunc Wanted() {}\n")
     indexed.save("cmd/use.go", 'package cmd\n\nimport "github.com/x/caddy/v2"\n\nfunc f() { caddy.Wanted() }\n')
     assert {one.split()[0] for one in uses(await SEARCHER.refs([indexed], "Wanted", 100))} == {"cmd/use.go:5"}
+
+
+DEFAULTS = [
+    "export default class Btn {\n  constructor() {}\n}\nexport const other = 1\n",
+    "class Btn {\n  constructor() {}\n}\nexport const other = 1\nexport default Btn\n",
+    "module.exports = class Btn {\n  constructor() {}\n}\nexports.other = 1\n",
+    "class Btn {\n  constructor() {}\n}\nexports = module.exports = Btn\nexports.other = 1\n",
+]
+
+
+@pytest.mark.parametrize("text", DEFAULTS)
+async def test_importers_name_what_a_module_exports_without_a_name(indexed: Indexed, text: str) -> None:
+    indexed.save("ui/btn.js", text)
+    indexed.save("use.js", "import Any, { other } from './ui/btn'\nnew Any(other)\nlog(Any.x)\n")
+    indexed.save("old.js", "const Some = require('./ui/btn.js')\nnew Some()\n")
+    indexed.save(
+        "none.js", "import { other as more } from './ui/btn'\nnew more()\nimport Any from './else/btn2'\nAny()\n"
+    )
+    found = {
+        one.split(" ", 1)[0] for one in uses(await SEARCHER.refs([indexed], "Btn", 100)) if not one.startswith("ui/")
+    }
+    assert found == {"use.js:1", "use.js:2", "use.js:3", "old.js:1", "old.js:2"}
+    indexed.save("more.js", "import { other } from './ui/btn'\nother()\n")
+    assert "more.js" not in str(uses(await SEARCHER.refs([indexed], "Btn", 100)))
+    callers = await SEARCHER.callers([indexed], "Btn.constructor", 1, 100)
+    assert {node.file.path for _, tree in callers.trees for node in tree.nodes} == {b"use.js", b"old.js"}

@@ -76,6 +76,7 @@ def references_in(
     collector.add_symbols(captured.get("symbol", ()))
     collector.add_variables(captured.get("variable", ()))
     collector.add_exports()
+    collector.add_defaults(captured.get("default", ()))
     return collector.columns()
 
 
@@ -144,6 +145,7 @@ class _Collector:
         self._spans: set[tuple[int, int]] = set()  # of import statements
         self._imports: list[tuple[int, Import]] = []
         self._found: list[tuple[int, int, bytes]] = []  # offset, kind, name
+        self._defaults: list[tuple[int, bytes]] = []  # offset, name
 
     def skip(self, nodes: Iterable[Node]) -> None:
         """Ignore these places from now on."""
@@ -275,6 +277,10 @@ class _Collector:
                 if known is None or match[1] in known:
                     self._found.append((statement.start(1) + match.start(1), int(ReferenceKind.USE), match[1]))
 
+    def add_defaults(self, nodes: Iterable[Node]) -> None:
+        """Let ``default`` be another name of what the module exports without a name."""
+        self._defaults += [(node.start_byte, self._text[node.start_byte : node.end_byte]) for node in nodes]
+
     def _add_special(self, node: Node, word: bytes) -> None:
         """Read the import, or add the base classes, that a call of ``word`` stands for."""
         if word in self._rules.importing:
@@ -313,6 +319,11 @@ class _Collector:
                 kinds.append(ReferenceKind.ALIAS)
                 names.append(one.alias.encode())
                 qualifiers.append(name)
+        for offset, name in self._defaults:
+            offsets.append(offset)
+            kinds.append(ReferenceKind.ALIAS)
+            names.append(b"default")
+            qualifiers.append(name)
         starts = np.array(offsets, dtype=np.int64)
         order = np.argsort(starts, kind="stable")[:MAX_REFERENCES]
         places = order.tolist()

@@ -15,6 +15,7 @@ The captures of a query say what a name is:
 - ``@local``: a variable or parameter of some function; like ``@bound`` in languages with ``Scope.PACKAGE``, it keeps
   a plain name that the file does not define from meaning the definition of another file.
 - ``@skip``: no reference, such as the label of an argument.
+- ``@default``: the name of what a module exports without one.
 - ``@import``: a statement that :mod:`.imports` reads. ``@_...``: only for a condition of the query. Conditions are
   slow, so words that import or mix in by a call are in tables instead.
 """
@@ -129,6 +130,12 @@ _JAVASCRIPT_QUERY: Final = """
     (catch_clause parameter: (identifier) @bound)
     [(function_declaration) (function_expression) (arrow_function) (method_definition) (generator_function)
      (generator_function_declaration) (class_body)] @scope
+    (export_statement "default" value: (identifier) @default)
+    (export_statement "default" declaration: (_ name: (_) @default))
+    (assignment_expression
+      left: (member_expression object: (identifier) @_module property: (property_identifier) @_exports)
+      right: [(identifier) @default (class name: (_) @default) (function_expression name: (identifier) @default)]
+      (#eq? @_module "module") (#eq? @_exports "exports"))
     [(identifier) (shorthand_property_identifier)] @name
 """
 _JSX: Final = """

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from codeindexd.analysis.tokens import Tokenizer
 from codeindexd.search.graph.code_file import TYPE_KINDS, Binding, CodeFile, FileCache, is_code
-from codeindexd.search.graph.modules import ImportedModule, Layout
+from codeindexd.search.graph.modules import ImportedModule, Layout, Match, path_parts
 from codeindexd.search.graph.packages import MANIFESTS
 from codeindexd.search.graph.plain_types import TypeHints
 from codeindexd.search.graph.resolve import (
@@ -262,6 +262,9 @@ class CodeGraph:
             if alias not in (name, _UNNAMED)
         ]
         yield from self._exported(exporters, candidates)
+        for file in files if candidates else ():
+            if family_of(file.language) == "javascript" and _UNNAMED in file.aliases_of(name):
+                yield from self._imported_defaults(file, name, candidates)
 
     def _exported(
         self, exporters: Sequence[tuple[CodeFile, str]], candidates: Sequence[Target]
@@ -275,11 +278,36 @@ class CodeGraph:
                     if found := resolve_exported(self, file, reference, exporter, candidates):
                         yield _ResolvedReference(file, reference, found, file.around(reference))
 
+    def _imported_defaults(
+        self, exporter: CodeFile, name: str, candidates: Sequence[Target]
+    ) -> Iterator[_ResolvedReference]:
+        """Yield references by the names that importers give to what ``exporter`` exports without one.
+
+        Such an import binds a name that does not occur in the exporter.
+        """
+        targets = [(one, Confidence.IMPORT) for one in candidates if one.file is exporter and not one.owner]
+        own = {one.name for one in exporter.definitions} | exporter.bindings().keys()
+        if not targets or "*" in own:
+            return
+        for file in self.files_with(path_parts(exporter.path)[-1]):
+            if file is exporter or family_of(file.language) != "javascript":
+                continue
+            for local, bindings in file.bindings().items():
+                is_default = local not in own | {name} and any(
+                    binding.name in (local, _UNNAMED)
+                    and not any(True for _ in exporter.references.named(local))
+                    and self.module_of(file, binding).match(exporter.path) is Match.FILE
+                    for binding in bindings
+                )
+                for reference in file.references.named(local) if is_default else ():
+                    if reference.kind is ReferenceKind.IMPORT or not reference.qualifier:
+                        yield _ResolvedReference(file, reference, targets, file.around(reference))
+
     def _references(self, file: CodeFile, name: str) -> Iterator[Reference]:
         """Yield the references to a name in a file, also those by other names that it is given on import."""
         yield from (one for one in file.references.named(name) if one.kind is not ReferenceKind.ALIAS)
         for alias in file.aliases_of(name):
-            for one in file.references.named(alias):
+            for one in file.references.named(alias) if alias != _UNNAMED else ():
                 if one.kind in (ReferenceKind.CALL, ReferenceKind.USE, ReferenceKind.INHERIT):
                     yield one
 
