@@ -18,7 +18,7 @@ from codeindexd.analysis.chunking.samples import DOCUMENTS
 from codeindexd.protocol.snippets import lines_of
 from codeindexd.search.best_line import name_place
 from codeindexd.search.file_roles import FileRole, role_of
-from codeindexd.search.graph.modules import path_parts
+from codeindexd.search.graph.modules import is_spelt, path_parts
 from codeindexd.search.hits import Hit, HitRequest, first_hits
 from codeindexd.search.literal import literal_chunks
 from codeindexd.search.query import ParsedQuery
@@ -135,7 +135,15 @@ def _stored(pinned: PinnedRoot, name: str, match: Match, filters: ParsedQuery) -
     container, last = _split(name)
     if match is Match.EXACT and not found and container:
         of_last = pinned.snapshot.catalog.definitions_named(last, limit=MAX_DEFINITIONS, files=files, accepts=passes)
-        found = [one for one in of_last if _is_spelt(one, f".{container}.{last}")]
+        found = [
+            one
+            for one in of_last
+            if is_spelt(
+                f"{container}.{last}",
+                [*spellings(one.outline, one.number, one.chunk.language)],
+                one.chunk.path,
+            )
+        ]
         found = found or [one for one in of_last if _is_exported(one, container)]
     return found
 
@@ -143,13 +151,6 @@ def _stored(pinned: PinnedRoot, name: str, match: Match, filters: ParsedQuery) -
 def _is_exported(one: StoredDefinition, package: str) -> bool:
     """Return True if a definition is outside types in a file of a package, which may export it: ``asyncio.run``."""
     return one.definition.container < 0 and f".{package}." in f".{'.'.join(path_parts(one.chunk.path))}."
-
-
-def _is_spelt(one: StoredDefinition, dotted: str) -> bool:
-    """Return True if code may call a definition by a name, or if that begins with the path of its file."""
-    path = ".".join(path_parts(one.chunk.path))
-    spelt = [*spellings(one.outline, one.number, one.chunk.language), f"{path}.{one.definition.qualified}"]
-    return any(f".{name}".endswith(dotted) for name in spelt)
 
 
 def _names(snapshot: Snapshot, name: str, match: Match) -> list[str]:

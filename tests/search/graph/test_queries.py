@@ -968,3 +968,26 @@ async def test_importers_name_what_a_module_exports_without_a_name(indexed: Inde
     assert "more.js" not in str(uses(await SEARCHER.refs([indexed], "Btn", 100)))
     callers = await SEARCHER.callers([indexed], "Btn.constructor", 1, 100)
     assert {node.file.path for _, tree in callers.trees for node in tree.nodes} == {b"use.js", b"old.js"}
+
+
+async def test_a_function_of_c_may_have_variants(indexed: Indexed) -> None:
+    indexed.save("src/unix/tcp.c", "int tcp_open(void) { return 1; }\n")
+    indexed.save("src/win/tcp.c", "int tcp_open(void) { return 2; }\nint here(void) { return tcp_open(); }\n")
+    indexed.save("src/x/other.c", "static int tcp_open(void) { return 3; }\nint own(void) { return tcp_open(); }\n")
+    indexed.save("test/use.c", "int use(void) { return tcp_open(); }\n")
+    assert uses(await SEARCHER.refs([indexed], place(indexed, "src/unix/tcp.c", 1), 100)) == {"test/use.c:1 CALL NAME"}
+    assert uses(await SEARCHER.refs([indexed], place(indexed, "src/win/tcp.c", 1), 100)) == {
+        "src/win/tcp.c:2 CALL EXACT",
+        "test/use.c:1 CALL NAME",
+    }
+    assert uses(await SEARCHER.refs([indexed], place(indexed, "src/x/other.c", 1), 100)) == {
+        "src/x/other.c:2 CALL EXACT"
+    }
+    impact = await SEARCHER.impact([indexed], ["tcp_open"], 2, 100)
+    assert b"test/use.c" in {one.file.path for _, found, _ in impact.impacts for one in found.reached}
+
+
+async def test_a_name_may_begin_with_a_part_of_the_path(indexed: Indexed) -> None:
+    for name in ("shop.Cart.total", "shop.cart.Cart.total", "shop.BigCart.total"):
+        assert len((await SEARCHER.definitions([indexed], name)).targets) == 1
+    assert not (await SEARCHER.definitions([indexed], "other.Cart.total")).targets

@@ -210,3 +210,19 @@ def _is_top_level(
 
 def _text(path: bytes) -> str:
     return path.decode("utf-8", "surrogateescape")
+
+
+def is_spelt(asked: str, spelt: Sequence[str], path: bytes) -> bool:
+    """Return True if a dotted name is one of ``spelt``, the names of a definition, or ends one of them.
+
+    It may begin with the path of the file, or with a part of it, as in ``flask.Flask.run`` of ``src/flask/app.py``.
+    """
+    above = path_parts(path)
+    names = [f".{one}" for one in (*spelt, ".".join([*above, *spelt[:1]]))]
+    parts = asked.split(".")
+    for start in range(max(1, len(parts) - 1)):
+        if any(name.endswith(f".{'.'.join(parts[start:])}") for name in names):
+            return True
+        if parts[start] not in above:
+            return False
+    return False

@@ -24,7 +24,7 @@ from codeindexd.search.graph.code_file import CodeFile, FileCache, is_code
 from codeindexd.search.graph.code_map import MOST_FILES, CodeMap, RankCache, code_map
 from codeindexd.search.graph.graph import CodeGraph, Use, is_call
 from codeindexd.search.graph.impact import Impact, definitions_of_files, impact_of, importers_of
-from codeindexd.search.graph.modules import path_parts
+from codeindexd.search.graph.modules import is_spelt, path_parts
 from codeindexd.search.graph.sources import ShownLine
 from codeindexd.search.graph.targets import Confidence, Target
 from codeindexd.search.pinning import SearchedParts, parts_of, pinned_part
@@ -367,19 +367,19 @@ def _named(graph: CodeGraph, name: str) -> list[Target]:
     found = graph.named(last) or graph.named_as(last)
     if not qualifier:
         return found
-    dotted = f".{qualifier}.{last}"
-    matching = [one for one in found if any(f".{spelt}".endswith(dotted) for spelt in _spellings(one))]
+    dotted = f"{qualifier}.{last}"
+    matching = [one for one in found if any(f".{spelt}".endswith(f".{dotted}") for spelt in _spellings(one))]
     if not matching:
-        matching = [one for one in found if _path_of(one).endswith(dotted)]
+        matching = [one for one in found if is_spelt(dotted, [*_spellings(one)], one.file.path)]
     if not matching:  # a package may export what its files define: ``asyncio.run``
-        matching = [one for one in found if not one.owner and f"{_path_of(one)}.".find(f".{qualifier}.") >= 0]
-    folded = dotted.lower()
+        matching = [one for one in found if not one.owner and f".{qualifier}." in f".{_module_of(one)}."]
+    folded = f".{dotted.lower()}"
     return matching or [one for one in found if any(f".{spelt}".lower().endswith(folded) for spelt in _spellings(one))]
 
 
-def _path_of(target: Target) -> str:
-    """Return the name of a definition with the path of its file before it, which is its module in most languages."""
-    return "." + ".".join([*path_parts(target.file.path), target.definition.qualified])
+def _module_of(target: Target) -> str:
+    """Return the path of a file with dots, which is its module in most languages."""
+    return ".".join(path_parts(target.file.path))
 
 
 def _spellings(target: Target) -> Iterator[str]:

@@ -75,6 +75,11 @@ _KEYS: Final = {
 _GLOBAL_TYPES: Final = frozenset({"ruby", "elixir"})
 """Languages in which a type is known everywhere by its qualified name."""
 
+_VARYING: Final = frozenset({"c", "cpp", "go", "julia", "kotlin", "scala", "swift"})
+"""Languages in which functions of the same qualified name are overloads, or the same one for several platforms."""
+
+_HEADERS: Final = (b".h", b".hh", b".hpp", b".hxx", b".inc", b".inl", b".ipp", b".tcc")
+
 _SEPARATE_TYPES: Final = frozenset({"haskell", "ocaml", "ocaml_interface"})
 """Languages in which a type and one of its members may have the same name."""
 
@@ -229,8 +234,9 @@ def _bare(around: Surroundings, file: CodeFile, reference: Reference, candidates
 
 def _outside(around: Surroundings, file: CodeFile, candidates: Sequence[Target]) -> Resolved:
     """Return what a plain name in ``file`` means that neither a scope nor an import by name binds."""
-    free = [one for one in candidates if _is_free(one) and not one.is_local]
-    if found := _from_wildcards(around, file, free) or _from_types(file, candidates):
+    free = [one for one in candidates if _is_free(one) and not one.is_local and not _is_private(one)]
+    private = [one for one in candidates if _is_private(one)]
+    if found := _from_wildcards(around, file, [*free, *private]) or _from_types(file, candidates):
         return found
     rules = RULES.get(file.language)
     if rules is None:
@@ -247,6 +253,12 @@ def _outside(around: Surroundings, file: CodeFile, candidates: Sequence[Target])
         return [(one, Confidence.IMPORT) for one in near]
     confidence = Confidence.NAME if around.are_related(visible) else Confidence.POSSIBLE
     return [(one, confidence) for one in visible]
+
+
+def _is_private(target: Target) -> bool:
+    """Return True for a static function of C outside headers, which only its file, or one that includes it, knows."""
+    is_static = family_of(target.file.language) == "c" and target.definition.signature.startswith("static ")
+    return is_static and not target.owner and not target.file.path.endswith(_HEADERS)
 
 
 def _is_built_in(target: Target) -> bool:
@@ -513,7 +525,8 @@ def are_related(around: Surroundings, targets: Sequence[Target]) -> bool:
     """Return True if there is one such definition, or if all are members of types with common ancestors in the root."""
     owners = {one.owner for one in targets}
     if len(owners) < 2:
-        return bool(next(iter(owners), "")) or len({one.file.path for one in targets}) < 2
+        are_variants = len({one.definition.qualified for one in targets}) < 2 and targets[0].file.language in _VARYING
+        return bool(next(iter(owners), "")) or are_variants or len({one.file.path for one in targets}) < 2
     if "" in owners or len(owners) > _MOST_BASES:
         return False
     groups: list[set[str]] = []
