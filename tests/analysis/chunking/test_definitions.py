@@ -281,3 +281,8 @@ def test_an_operator_of_elixir_has_its_own_name() -> None:
         b"  def f(x) when x > 1, do: x\n  def unquote(name)(x), do: x\nend\n"
     )
     assert [one.name for one in definitions(text, "elixir").values()] == ["A", "<~>", "&&", "+", "f"]
+
+
+def test_macros_with_fields_are_no_fields_of_c() -> None:
+    text = b"struct h {\n  UV_HANDLE_FIELDS\n  UV_STREAM_FIELDS\n};\nstruct k {\n  UV_T X;\n  int y;\n};\n"
+    assert set(definitions(text, "c")) == {"h", "k", "k.X", "k.y"}

@@ -70,7 +70,13 @@ _C_SCOPES: Final = types(
 
 
 def _c_fields(node: Node, text: bytes) -> Iterator[NodeDefinition]:
-    yield from _c_declarators(node, text, "field")
+    kind = node.child_by_field_name("type")
+    for found in _c_declarators(node, text, "field"):
+        name = found.name_node
+        is_macro = kind is not None and name is not None and found.name.isupper() and source(kind, text).isupper()
+        if is_macro and kind is not None and name is not None and name.start_point.row > kind.end_point.row:
+            continue  # a macro with fields below another one
+        yield found
 
 
 def _c_more_types(node: Node, text: bytes) -> Iterator[NodeDefinition]:
