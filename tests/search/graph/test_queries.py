@@ -991,3 +991,15 @@ async def test_a_name_may_begin_with_a_part_of_the_path(indexed: Indexed) -> Non
     for name in ("shop.Cart.total", "shop.cart.Cart.total", "shop.BigCart.total"):
         assert len((await SEARCHER.definitions([indexed], name)).targets) == 1
     assert not (await SEARCHER.definitions([indexed], "other.Cart.total")).targets
+
+
+async def test_an_assignment_of_ruby_calls_a_setter(indexed: Indexed) -> None:
+    indexed.save("a.rb", "class A\n  attr_accessor :other\n  def status=(v)\n    @status = v\n  end\n"
+                         "  def go\n    self.status = 1\n    self.other = 2\n  end\nend\n")  # fmt: skip
+    indexed.save("b.rb", "def f(x)\n  x.status=2\n  x.status\nend\n")
+    answer = await SEARCHER.refs([indexed], "status=", 100)
+    assert uses(answer) == {"a.rb:7 CALL EXACT", "b.rb:2 CALL NAME"}
+    assert [one.line.column for one in answer.uses] == [10, 5]
+    callees = await SEARCHER.callees([indexed], "A.go", 1, 100)
+    assert [name for name, _ in shapes(callees)] == ["A.status=", "A.other"]
+    assert [tree.unresolved for _, tree in callees.trees] == [["self.status"]]

@@ -77,6 +77,7 @@ def references_in(
     collector.add_variables(captured.get("variable", ()))
     collector.add_exports()
     collector.add_defaults(captured.get("default", ()))
+    collector.add_setters(captured.get("setter", ()))
     return collector.columns()
 
 
@@ -280,6 +281,12 @@ class _Collector:
     def add_defaults(self, nodes: Iterable[Node]) -> None:
         """Let ``default`` be another name of what the module exports without a name."""
         self._defaults += [(node.start_byte, self._text[node.start_byte : node.end_byte]) for node in nodes]
+
+    def add_setters(self, nodes: Iterable[Node]) -> None:
+        """Add calls of the methods of Ruby that assignments stand for: ``name=`` for ``x.name = 1``."""
+        for node in nodes:
+            name = self._text[node.start_byte : node.end_byte] + b"="
+            self._found.append((node.start_byte, int(ReferenceKind.CALL), name))
 
     def _add_special(self, node: Node, word: bytes) -> None:
         """Read the import, or add the base classes, that a call of ``word`` stands for."""

@@ -15,6 +15,7 @@ The captures of a query say what a name is:
 - ``@local``: a variable or parameter of some function; like ``@bound`` in languages with ``Scope.PACKAGE``, it keeps
   a plain name that the file does not define from meaning the definition of another file.
 - ``@skip``: no reference, such as the label of an argument.
+- ``@setter``: a member that is assigned to; it is also a call of the method ``name=``.
 - ``@default``: the name of what a module exports without one.
 - ``@import``: a statement that :mod:`.imports` reads. ``@_...``: only for a condition of the query. Conditions are
   slow, so words that import or mix in by a call are in tables instead.
@@ -410,6 +411,7 @@ _CSHARP = ReferenceRules(
 _RUBY = ReferenceRules(
     """
     (call method: [(identifier) (constant)] @call)
+    (assignment left: (call method: (identifier) @setter))
     (superclass [(constant) @inherit (scope_resolution name: (constant) @inherit)])
     (constant) @use
     (call !receiver arguments: (argument_list (simple_symbol) @symbol))

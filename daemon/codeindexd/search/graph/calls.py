@@ -103,7 +103,7 @@ def _callees(graph: CodeGraph, targets: Sequence[Target], unresolved: dict[str, 
             if reference.kind is not ReferenceKind.CALL:
                 continue
             resolved = [one for one in graph.resolve(target.file, reference) if one[1] > Confidence.POSSIBLE]
-            if not resolved:
+            if not resolved and not reference.name.endswith("="):
                 unresolved.setdefault(_written(reference.qualifier, reference.name))
             for found, confidence in resolved:
                 node = nodes.setdefault(found.key, CallNode(found.file, found, confidence))

@@ -121,6 +121,8 @@ class Sources:
 
 @lru_cache(maxsize=1024)
 def _word(name: str) -> re.Pattern[bytes]:
-    """Return the pattern of ``name`` as a whole word."""
+    """Return the pattern of ``name`` as a whole word; before the ``=`` of a setter of Ruby there may be blanks."""
+    if name.endswith("=") and name[:-1].isidentifier():
+        return re.compile(rb"(?<![\w$])" + name[:-1].encode("utf-8", "replace") + rb"\s*=")
     escaped = re.escape(name.encode("utf-8", "replace"))
     return re.compile(rb"(?<![\w$])" + escaped + rb"(?![\w$])")
