@@ -797,7 +797,7 @@ async def test_an_operator_is_found_by_its_name(indexed: Indexed) -> None:
     indexed.save("Ops.hs", "module Ops where\na .= b = a\n")
     answer = await SEARCHER.refs([indexed], ".=", 100)
     assert [one.target.definition.qualified for one in answer.targets] == ["Ops..="]
-    assert answer.notes == ["references to operators are not known"]
+    assert answer.notes == ["references to operators such as .= are not known"]
 
 
 KEYS = [
@@ -1003,3 +1003,9 @@ async def test_an_assignment_of_ruby_calls_a_setter(indexed: Indexed) -> None:
     callees = await SEARCHER.callees([indexed], "A.go", 1, 100)
     assert [name for name, _ in shapes(callees)] == ["A.status=", "A.other"]
     assert [tree.unresolved for _, tree in callees.trees] == [["self.status"]]
+
+
+async def test_a_name_may_have_the_sigil_of_its_language(indexed: Indexed) -> None:
+    indexed.save("u.php", "<?php\nclass User {\n  static $name;\n  function f() { return self::$name; }\n}\n")
+    for name in ("User::$name", "$name"):
+        assert uses(await SEARCHER.refs([indexed], name, 100)) == {"u.php:4 USE EXACT"}

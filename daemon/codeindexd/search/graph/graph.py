@@ -84,7 +84,7 @@ class CodeGraph:
         self._layout: Layout | None = None
         self._modules: dict[tuple[bytes, str, str, str], ImportedModule] = {}
         self.is_complete = True
-        self.is_searchable = True
+        self.unsearchable: list[str] = []
 
     # files and definitions
 
@@ -323,11 +323,11 @@ class CodeGraph:
     def files_with(self, name: str) -> list[CodeFile]:
         """Return the files that mention a name, by the words of the lexical index.
 
-        Sets ``is_searchable`` to False for a name without words, such as an operator.
+        A name without words, such as an operator, is added to ``unsearchable`` instead.
         """
         terms = self._tokenizer.tokenize(name)
         if not terms.identifiers and not terms.words:
-            self.is_searchable = False
+            self.unsearchable.append(name)
             return []
         lexical = self._snapshot.lexical
         if terms.identifiers:

@@ -364,9 +364,11 @@ def _named(graph: CodeGraph, name: str) -> list[Target]:
     qualifier, last = split_name(name)
     if whole := graph.named(name.strip()):  # ``log::info`` of Bash is one name, and so is ``.=`` of Haskell
         return whole
-    found = graph.named(last) or graph.named_as(last)
+    plain = last.lstrip("$@") or last  # ``User::$name`` of PHP, ``@name`` of Ruby
+    found = graph.named(last) or graph.named_as(last) or graph.named(plain)
     if not qualifier:
         return found
+    last = found[0].definition.name if found and found[0].definition.name == plain else last
     dotted = f"{qualifier}.{last}"
     matching = [one for one in found if any(f".{spelt}".endswith(f".{dotted}") for spelt in _spellings(one))]
     if not matching:
@@ -508,7 +510,7 @@ def _note_possible(
 
 
 def _note_incomplete(graph: CodeGraph, answer: GraphAnswer) -> None:
-    if not graph.is_searchable:
-        answer.notes.append("references to operators are not known")
+    if graph.unsearchable:
+        answer.notes.append(f"references to operators such as {safe_line(graph.unsearchable[0])} are not known")
     if not graph.is_complete:
         answer.notes.append("the name is so common that not all of the code that mentions it was looked at")
