@@ -286,3 +286,8 @@ def test_an_operator_of_elixir_has_its_own_name() -> None:
 def test_macros_with_fields_are_no_fields_of_c() -> None:
     text = b"struct h {\n  UV_HANDLE_FIELDS\n  UV_STREAM_FIELDS\n};\nstruct k {\n  UV_T X;\n  int y;\n};\n"
     assert set(definitions(text, "c")) == {"h", "k", "k.X", "k.y"}
+
+
+def test_clauses_of_packages_of_scala_contain_one_another() -> None:
+    text = b"package cats\npackage data\n\n// c\npackage more\n\nclass A\n"
+    assert list(definitions(text, "scala")) == ["cats", "cats.data", "cats.data.more", "cats.data.more.A"]

@@ -281,9 +281,22 @@ def _scala_parameter(node: Node, text: bytes) -> Iterator[NodeDefinition]:
         yield detail("field", name, text)
 
 
+def _scala_package(node: Node, text: bytes) -> Iterator[NodeDefinition]:
+    """Yield a package; without a body, it is in the one of the clause above it: ``package a``, ``package b``."""
+    outer: list[str] = []
+    above = node.prev_named_sibling
+    while above is not None and above.type in ("package_clause", "comment", "block_comment"):
+        name = above.child_by_field_name("name")
+        if name is not None and above.child_by_field_name("body") is None:
+            outer.insert(0, source(name, text))
+        above = above.prev_named_sibling
+    for found in scope_detail("package", rest=True)(node, text):
+        yield found._replace(scope=".".join(filter(None, [*outer, found.scope])))
+
+
 _SCALA = Details(
     {
-        "package_clause": scope_detail("package", rest=True),
+        "package_clause": _scala_package,
         "val_definition": _scala_value,
         "var_definition": _scala_value,
         "val_declaration": _scala_value,
