@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from codeindexd.cli import commands, parser
+from codeindexd.cli.run import Run
 from codeindexd.cli.terminal import OutputError, Terminal, safe
-from codeindexd.errors import CodeindexError, FailedError
+from codeindexd.client.core import absolute
+from codeindexd.errors import CodeindexError, FailedError, NotIndexedError, UsageError
 
 INTERRUPTED = 130
 
@@ -59,9 +61,22 @@ def run(words: list[str], environ: Mapping[str, str], terminal: Terminal) -> int
 def _run(args: argparse.Namespace, environ: Mapping[str, str], terminal: Terminal) -> int:
     terminal.set_colour(getattr(args, "color", "auto"))
     try:
-        return commands.COMMANDS[args.command](commands.Run(args, environ, terminal))
+        return commands.function_of(args.command)(Run(args, environ, terminal))
     except CodeindexError as error:
-        raise commands.more_precise(error, args) from None
+        raise _more_precise(error, args) from None
+
+
+def _more_precise(error: CodeindexError, args: argparse.Namespace) -> CodeindexError:
+    """Return the error to print: for a path that does not exist, "not indexed" would be misleading."""
+    if not isinstance(error, NotIndexedError):
+        return error
+    given = [getattr(args, "path", None), *(getattr(args, "paths", None) or []), *(getattr(args, "roots", None) or [])]
+    for path in given:
+        if path and not os.path.lexists(absolute(path)):
+            hint = "check the path; to see what is indexed: codeindex roots"
+            kind = UsageError if args.command == "grep" else NotIndexedError  # as ripgrep exits
+            return kind(f"{absolute(path)} does not exist", hint=hint)
+    return error
 
 
 def _report(error: CodeindexError, terminal: Terminal, *, as_json: bool) -> None:
