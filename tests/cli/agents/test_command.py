@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from codeindexd.cli.agents import jsonc, options
+from codeindexd.cli.agents import edits, jsonc, options
 from codeindexd.cli.agents.clients import CLIENTS, Client, Format, Places
 from codeindexd.cli.agents.command import ALL, Agents
 from codeindexd.cli.terminal import Terminal
@@ -342,6 +342,50 @@ def test_servers_in_an_inline_table_get_an_inline_table(home: Path) -> None:
     assert servers["codeindex"]["args"] == ["mcp"]
     agents("uninstall", "codex", "--yes")
     assert file.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("codex", 'mcp_servers.a.command = "b"\nmodel = "x"\n\n[tui]\na = 1\n'),
+        ("codex", '[mcp_servers.a]\ncommand = "b"\n\n[[x]]\na = 1\n\n[mcp_servers.c]\ncommand = "d"\n# last\n'),
+        ("goose", "# nothing yet\n"),
+        ("goose", "---\nextensions:\n  a: {enabled: true}\n...\n"),
+    ],
+    ids=["dotted keys", "scattered tables", "only comments", "marks of the document"],
+)
+def test_every_form_of_a_file_gets_an_entry_and_nothing_else(home: Path, name: str, text: str) -> None:
+    file = written(home, name)
+    file.write_text(text)
+    agents("install", name, "--yes")
+    assert lines_kept(text, file.read_text())
+    assert edits.entry_in(file.read_text(), BY_NAME[name]) is not None
+    assert agents("install", name, "--yes")["changes"][0]["outcome"] == "unchanged"
+    agents("uninstall", name, "--yes")
+    assert file.read_text() == text
+
+
+def test_an_entry_of_codex_is_removed_with_its_lines(home: Path) -> None:
+    file = written(home, "codex")
+    agents("install", "codex", "--yes")
+    file.write_text(file.read_text() + "\n# of mine\n[tui]\na = 1\n")
+    agents("uninstall", "codex", "--yes")
+    assert file.read_text() == CODEX + "\n# of mine\n[tui]\na = 1\n"
+
+
+def test_an_edit_that_would_change_more_than_the_entry_is_not_made(home: Path) -> None:
+    file = written(home, "goose")
+    before = "x: &shared\n  q: 1\nextensions: *shared\n"
+    file.write_text(before)
+    with pytest.raises(FailedError, match=r"extensions\.codeindex cannot be added without changing other settings"):
+        agents("install", "goose", "--yes")
+    assert file.read_text() == before
+
+
+def test_a_mistake_in_yaml_is_located(home: Path) -> None:
+    written(home, "goose").write_text("extensions:\n\ta: b\n")
+    with pytest.raises(FailedError, match="not valid YAML in line 2: found character"):
+        agents("install", "goose", "--yes")
 
 
 def test_a_symlink_to_a_file_that_was_made_stays(home: Path) -> None:

@@ -35,6 +35,7 @@ class Agents:
         self._places = Places(Path.home(), environ)
         self._project = None if args.project is None else Path(absolute(args.project))
         self._failures: list[FailedError] = []
+        self._is_single = False  # a single file: its failure is that of the command, which is printed once
         self._records = Records(Path(platformdirs.user_state_path("codeindexd", appauthor=False)) / "agents")
 
     def run(self) -> dict[str, Any]:
@@ -48,6 +49,7 @@ class Agents:
         clients = self._chosen([one for one in ALL if self._is_meant(one)])
         if not clients:
             raise FailedError("no coding agent was found", hint=f"name one: codeindex agents install {CLIENTS[0].name}")
+        self._is_single = len(clients) == 1 and len(self._files(clients[0])) == 1
         changes = [done for client in clients for done in self._change(client)]
         if self._failures and len(self._failures) == len(changes):
             raise self._failures[0]
@@ -169,7 +171,7 @@ class Agents:
         self._terminal.flush()
 
     def _say(self, client: Client, file: Path, outcome: Mapping[str, Any]) -> None:
-        if self._args.json:
+        if self._args.json or (self._is_single and outcome["outcome"] == "failed"):
             return
         if outcome["outcome"] == "failed":
             hint = f" ({safe(outcome['hint'])})" if outcome["hint"] else ""

@@ -38,18 +38,22 @@ def entry_in(text: str, client: Client) -> Any:
 
 @_limited_depth()
 def with_entry(text: str, client: Client, command: Command, *, in_project: bool) -> str:
-    """Return the text with our entry; the same text if it is there already. Raises FailedError."""
+    """Return the text with our entry; the same text if it is there already.
+
+    Raises FailedError for a file that cannot be read, and if anything else in it would change.
+    """
     wanted = client.entry(command)
     if entry_in(text, client) == wanted:
         return text
     start = text or (client.project_template if in_project else client.template)
     match client.format:
         case Format.JSON:
-            return jsonc.with_entry(start, client.path, wanted)
+            return _checked(start, jsonc.with_entry(start, client.path, wanted), client, wanted)
         case Format.TOML:
-            return toml.with_entry(start, client.path, wanted)
+            return _checked(start, toml.with_entry(start, client.path, wanted), client, wanted)
         case Format.YAML | Format.YAML_LIST:
-            return yaml.with_entry(start, client.path, wanted, in_list=client.format is Format.YAML_LIST)
+            in_list = client.format is Format.YAML_LIST
+            return _checked(start, yaml.with_entry(start, client.path, wanted, in_list=in_list), client, wanted)
         case Format.BLOCK:
             return markdown.with_block(text, str(wanted))
         case Format.WHOLE:
@@ -58,15 +62,52 @@ def with_entry(text: str, client: Client, command: Command, *, in_project: bool)
 
 @_limited_depth()
 def without_entry(text: str, client: Client) -> str:
-    """Return the text without our entry. Raises FailedError."""
+    """Return the text without our entry. Raises FailedError, as ``with_entry`` does."""
     match client.format:
         case Format.JSON:
-            return jsonc.without_entry(text, client.path)
+            return _checked(text, jsonc.without_entry(text, client.path), client, None)
         case Format.TOML:
-            return toml.without_entry(text, client.path)
+            return _checked(text, toml.without_entry(text, client.path), client, None)
         case Format.YAML | Format.YAML_LIST:
-            return yaml.without_entry(text, client.path)
+            return _checked(text, yaml.without_entry(text, client.path), client, None)
         case Format.BLOCK:
             return markdown.without_block(text)
         case Format.WHOLE:
             return ""
+
+
+def _checked(before: str, after: str, client: Client, wanted: Any) -> str:
+    """Return ``after``. Raises FailedError if more than our entry, now ``wanted``, differs from ``before``."""
+    try:
+        is_right = entry_in(after, client) == wanted and _others(after, client) == _others(before, client)
+    except FailedError:
+        is_right = False
+    if not is_right:
+        what = "added" if wanted is not None else "removed"
+        path = ".".join(client.path)
+        raise FailedError(f"{path} cannot be {what} without changing other settings", hint=f"edit {path} by hand")
+    return after
+
+
+def _others(text: str, client: Client) -> Any:
+    """Return everything in the file but our entry, and what it is in if nothing else is in that."""
+    match client.format:
+        case Format.JSON:
+            whole = jsonc.entry(text, ())
+        case Format.TOML:
+            whole = toml.entry(text, ())
+        case _:
+            whole = yaml.entry(text, ())
+    return _without(whole, client.path)
+
+
+def _without(value: Any, path: tuple[str, ...]) -> Any:
+    """Return ``value`` without what is at ``path``, None if nothing else is in it."""
+    if not path:
+        return None
+    if isinstance(value, list):
+        return [one for one in value if not (isinstance(one, dict) and one.get("name") == path[0])] or None
+    if not isinstance(value, dict):
+        return value
+    left = {key: _without(one, path[1:]) if key == path[0] else one for key, one in value.items()}
+    return {key: one for key, one in left.items() if key != path[0] or one is not None} or None

@@ -15,6 +15,9 @@ from codeindexd.errors import FailedError
 _SEQUENCE_INDENT = re.compile(r"^[^\s#-][^\n]*:[ \t]*\n(?:[ \t]*#[^\n]*\n)*( *)- ", re.MULTILINE)
 _MAPPING_INDENT = re.compile(r"^[^\s#-][^\n]*:[ \t]*\n(?:[ \t]*#[^\n]*\n)*( +)[^\s-]", re.MULTILINE)
 
+_START = re.compile(r"---[ \t]*\n")
+_END = re.compile(r"^\.\.\.\s*\Z", re.MULTILINE)
+
 
 def entry(text: str, path: Sequence[str]) -> Any:
     """Return the value at ``path``, None if there is none. Raises FailedError for text that is not YAML."""
@@ -25,8 +28,8 @@ def entry(text: str, path: Sequence[str]) -> Any:
 def with_entry(text: str, path: Sequence[str], data: Any, *, in_list: bool = False) -> str:
     """Return the text with ``data`` at ``path``; with ``in_list``, as an item of the list there. Raises FailedError."""
     document = _parsed(text)
-    at = document if document is not None else _mapping()
-    document = at
+    made = _mapping()
+    document = at = document if document is not None else made
     for number, key in enumerate(path[:-1]):
         if not isinstance(at, dict):
             raise FailedError(f"{'.'.join(path[:number]) or 'the top'} is not a mapping", hint="correct the file first")
@@ -43,7 +46,7 @@ def with_entry(text: str, path: Sequence[str], data: Any, *, in_list: bool = Fal
         at[path[-1]] = data
     else:
         raise FailedError(f"{'.'.join(path[:-1])} has the wrong type", hint="correct the file first")
-    return _written(document, text)
+    return _written(document, text, is_new=document is made)
 
 
 def without_entry(text: str, path: Sequence[str]) -> str:
@@ -97,6 +100,8 @@ def _yaml(text: str) -> Any:
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 1 << 20  # never folds lines
+    yaml.explicit_start = bool(_START.match(text))
+    yaml.explicit_end = bool(_END.search(text))
     items = _SEQUENCE_INDENT.search(text)
     members = _MAPPING_INDENT.search(text)
     offset = len(items[1]) if items else 2
@@ -110,10 +115,16 @@ def _parsed(text: str) -> Any:
     try:
         return _yaml(text).load(text)
     except YAMLError as error:
-        raise FailedError(f"not valid YAML: {str(error).splitlines()[0]}", hint="correct the file first") from None
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        where = f" in line {mark.line + 1}" if mark is not None else ""
+        what = (problem or str(error)).splitlines()[0]
+        raise FailedError(f"not valid YAML{where}: {what}", hint="correct the file first") from None
 
 
-def _written(document: Any, text: str) -> str:
+def _written(document: Any, text: str, *, is_new: bool = False) -> str:
+    """Return a document as text. With ``is_new``, ``text`` has only comments, which stay in front of it."""
     out = io.StringIO()
-    _yaml(text).dump(document, out)
-    return out.getvalue()
+    if is_new and text and not text.endswith("\n"):
+        text += "\n"
+    _yaml("" if is_new else text).dump(document, out)
+    return f"{text if is_new else ''}{out.getvalue()}"
