@@ -91,9 +91,12 @@ def _serve_http(address: str, environ: Mapping[str, str], terminal: Terminal, se
 
 
 def _token(environ: Mapping[str, str]) -> tuple[str, str]:
-    """Return the token that hosts have to present, and where it is kept; without one, make it. Raises FailedError."""
+    """Return the token that hosts have to present, and where it is kept; without one, make it.
+
+    Raises UsageError for one that no host can present in a header, FailedError.
+    """
     if given := environ.get(_TOKEN_VARIABLE, ""):
-        return given, _TOKEN_VARIABLE
+        return _presentable(given, _TOKEN_VARIABLE), _TOKEN_VARIABLE
     import secrets
     from pathlib import Path
 
@@ -103,7 +106,7 @@ def _token(environ: Mapping[str, str]) -> tuple[str, str]:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.exists() and (kept := path.read_text().strip()):
-            return kept, str(path)
+            return _presentable(kept, str(path)), str(path)
         token = secrets.token_urlsafe(32)
         path.unlink(missing_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -113,3 +116,14 @@ def _token(environ: Mapping[str, str]) -> tuple[str, str]:
             f"cannot store a token in {path}: {error.strerror}", hint=f"set {_TOKEN_VARIABLE} to a long random string"
         ) from error
     return token, str(path)
+
+
+def _presentable(token: str, kept_in: str) -> str:
+    """Return a token without blanks around it, which a header loses. Raises UsageError if a header cannot hold it."""
+    stripped = token.strip()
+    if not stripped.isascii() or not stripped.isprintable() or " " in stripped or not stripped:
+        raise UsageError(
+            f"the token in {kept_in} must consist of ASCII letters, digits and punctuation, without blanks",
+            hint="use a long random string, for example from: openssl rand -hex 32",
+        )
+    return stripped
