@@ -306,13 +306,14 @@ def _model(config: Config) -> Check:
         from codeindexd.analysis.embedding.openai_api import Endpoint
 
         endpoint = Endpoint.parse(name)
+        not_asked = f"endpoint {endpoint.name}, which is not asked here: codeindex status says whether it answers"
         if importlib.util.find_spec("httpx") is None:
             detail = f"endpoint {endpoint.name} needs httpx, which is not installed"
             return Check("model", CheckState.PROBLEM, detail, ENDPOINT_REMEDY)
         if endpoint.is_local:
-            return Check("model", CheckState.OK, f"endpoint {endpoint.name}")
+            return Check("model", CheckState.OK, not_asked)
         remedy = "your code is sent there: use only an https address that you trust"
-        return Check("model", CheckState.WARNING, f"endpoint {endpoint.name}", remedy)
+        return Check("model", CheckState.WARNING, not_asked, remedy)
     if importlib.util.find_spec("sentence_transformers") is None:
         remedy = "pip install 'codeindexd[transformers]', or set [embedding] model = \"bundled\" in config.toml"
         return Check("model", CheckState.PROBLEM, f"{name} needs sentence-transformers, which is not installed", remedy)

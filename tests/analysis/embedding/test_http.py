@@ -175,8 +175,8 @@ def answering(change):
         (lambda data: data.pop(), "numbered its answers"),
         (lambda data: [item.pop("index") for item in data] and data.pop(), "1 vectors for 2"),
         (lambda data: data[0].update(index=1), "numbered its answers"),
-        (lambda data: [item["embedding"].pop() for item in data], "dimensions"),
-        (lambda data: data[0]["embedding"].pop(), "dimensions"),
+        (lambda data: [item["embedding"].pop() for item in data], f"of {DIMENSIONS - 1} dimensions, not {DIMENSIONS}"),
+        (lambda data: data[0]["embedding"].pop(), f"of {DIMENSIONS - 1} and {DIMENSIONS} dimensions, not"),
         (lambda data: data[0].update(embedding="AAAA"), "did not answer with embeddings"),
         (lambda data: data[0]["embedding"].__setitem__(0, float("nan")), "did not answer with embeddings"),
     ],
@@ -189,7 +189,7 @@ async def test_wrong_answers_are_refused(server, embedder, change, error):
 
 async def test_vectors_without_direction_are_refused_by_row(server, embedder):
     server.script = [answering(lambda data: data[1].update(embedding=[0.0] * DIMENSIONS))]
-    with pytest.raises(RowsRefusedError) as caught:
+    with pytest.raises(RowsRefusedError, match=r"no usable vector for a text$") as caught:
         await embedder.embed_documents(["a", "b", "c"])
     assert caught.value.rows == (1,)
 

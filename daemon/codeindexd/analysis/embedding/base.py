@@ -74,5 +74,6 @@ def unit(vectors: Vectors) -> Vectors:
     if len(bad):
         result[bad] = np.nan
         rows = tuple(int(row) for row in bad)
-        raise RowsRefusedError(f"the model returned no usable vector for {len(rows)} texts", rows=rows, vectors=result)
+        texts = "a text" if len(rows) == 1 else f"{len(rows)} texts"
+        raise RowsRefusedError(f"the model returned no usable vector for {texts}", rows=rows, vectors=result)
     return result

@@ -138,8 +138,9 @@ def rows(endpoint: Endpoint, body: bytes, count: int, dimensions: int) -> Vector
         raise EmbedderError(f"{endpoint.public_url} returned {len(items)} vectors for {count} texts", hint=_FORM)
     found = {len(item.embedding) for item in items}
     if len(found) != 1 or 0 in found or (dimensions and found != {dimensions}):
+        sizes = " and ".join(map(str, sorted(found)))
         raise EmbedderError(
-            f"{endpoint.public_url} returned vectors of {sorted(found)} dimensions, not {dimensions or 'one size'}",
+            f"{endpoint.public_url} returned vectors of {sizes} dimensions, not {dimensions or 'one size'}",
             hint="the model there has changed: name it in [embedding] model and restart the daemon",
         )
     with np.errstate(over="ignore"):
