@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from codeindexd.cli import command_line, completions, parser
+from codeindexd.errors import UsageError
 from support.places import DAEMON
 
 Complete = Callable[[str], set[str]]
@@ -192,3 +193,11 @@ def test_paths_roots_languages_and_kinds_are_known_to_be_so() -> None:
     assert kinds["remove", "PATH"] == command_line.ROOTS
     assert kinds["add", "PATH"] == command_line.FILES
     assert kinds["search", "QUERY"] == command_line.ANYTHING
+
+
+def test_only_shells_are_offered_for_a_script() -> None:
+    with pytest.raises(UsageError, match=r"choose from 'bash', 'zsh', 'fish'\)"):
+        parser.parse(["completions", "powershell"])
+    assert parser.parse(["completions", "roots"]).what == "roots"
+    (command,) = (one for one in command_line.commands() if one.name == "completions")
+    assert command.arguments[0].choices == ("bash", "zsh", "fish")

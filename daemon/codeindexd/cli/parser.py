@@ -42,6 +42,15 @@ _GLOBAL_FLAGS = frozenset({"--json", "--no-start"})  # also allowed before the c
 _NEGATED_FILTER = re.compile(r"-(?:(?:lang|language|path|kind|symbol|author|touches):|/.+/$|\".+\"$)", re.IGNORECASE)
 
 
+class _Shells(tuple[str, ...]):
+    """The shells that have completions. Their scripts also ask for ``roots``, which no help or message offers."""
+
+    __slots__ = ()
+
+    def __contains__(self, word: object) -> bool:
+        return word == "roots" or super().__contains__(word)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that raises UsageError instead of exiting, so that ``--json`` can print the error."""
 
@@ -299,7 +308,7 @@ def _daemon(command: Command) -> None:
     config.add_argument("--force", action="store_true", help="init: replace a file that exists, and keep a copy of it")
     completions = command("completions", "print a script that completes commands and options in a shell")
     completions.add_argument(
-        "what", metavar="SHELL", choices=["bash", "zsh", "fish", "roots"], help="bash, zsh or fish"
+        "what", metavar="SHELL", choices=_Shells(("bash", "zsh", "fish")), help="bash, zsh or fish"
     )
     man = command("man", "print a manual page in the format of man")
     man.add_argument("program", nargs="?", default="codeindex", choices=["codeindex", "codeindexd"])
