@@ -159,6 +159,28 @@ def test_check_says_when_all_is_well(home: Path) -> None:
     assert config("check")[:2] == (0, f"{path}: correct\n")
 
 
+def test_check_names_a_model_that_cannot_be_one(home: Path) -> None:
+    path = file_of(home, "[embedding]\nmodel = 'bundeld'\n")
+    code, out, _ = config("check")
+    assert code == 2
+    hint = '  hint: did you mean "bundled"?'
+    assert out.splitlines() == [f"{path}:2: [embedding] model: bundeld is not a model", hint]
+    path.unlink()
+    (problem,) = document("check", CODEINDEXD_EMBEDDING_MODEL="http://me:s3cret@/v1")["problems"]
+    assert problem["where"] == "CODEINDEXD_EMBEDDING_MODEL"
+    assert "s3cret" not in json.dumps(problem)
+
+
+def test_a_wrong_model_is_named_before_the_daemon_is_stopped(home: Path) -> None:
+    file_of(home, "[embedding]\nmodel = '/no/such/directory'\n")
+    with FakeDaemon(home / "s") as daemon:
+        environ = {"CODEINDEXD_SOCKET": str(daemon.socket_path), "XDG_STATE_HOME": str(home / "state")}
+        out, err = io.StringIO(), io.StringIO()
+        assert run(["restart"], environ, Terminal(out, err, environ)) == 2
+        assert "[embedding] model: /no/such/directory is not a directory" in err.getvalue()
+        assert daemon.seen == []
+
+
 @pytest.mark.parametrize("is_in_file", [True, False])
 def test_a_mistake_is_named_before_the_daemon_is_stopped(home: Path, is_in_file: bool) -> None:
     file_of(home, "[search]\ndefault_limit = 'many'\n" if is_in_file else "")

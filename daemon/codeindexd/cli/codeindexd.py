@@ -23,12 +23,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon until it is stopped, and return the exit code."""
     args = build_parser().parse_args(argv)
     from codeindexd import config
+    from codeindexd.analysis.embedding.create import require_model
     from codeindexd.daemon import paths
 
     try:
         own_paths = paths.Paths.of_user(os.environ)
         file = args.config or own_paths.config_file
         settings = config.load(file, os.environ, _overrides(args.set), required=args.config is not None)
+        require_model(settings.embedding)
         if args.check_config:
             print(f"# {file}" + ("" if file.exists() else " (does not exist: defaults)"))
             print(config.to_toml(settings), end="")

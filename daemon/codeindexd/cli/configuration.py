@@ -5,21 +5,22 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from codeindexd.analysis.embedding.create import check_model
 from codeindexd.cli.terminal import Terminal, safe
 from codeindexd.client import start
 from codeindexd.client.core import enclosing_repository
 from codeindexd.config import sources, toml_text
 from codeindexd.config.meanings import MEANINGS
 from codeindexd.config.settings import DEPRECATED, SECTIONS, default_text, keys_of, toml_value
-from codeindexd.config.sources import ROOT_CONFIG, Examined
+from codeindexd.config.sources import ROOT_CONFIG, Examined, Problem, Source
 from codeindexd.daemon.paths import Paths, private_directory
-from codeindexd.errors import ConfigError, FailedError
+from codeindexd.errors import ConfigError, EmbedderError, FailedError
 
 _URL_SECRETS: Final = re.compile(r"(?<=://)[^/@\s]*(?=@)|(?<=\?)[^#\s]*")  # a user and password, and a query string
 _TOML_LINE: Final = re.compile(r"\(at line (\d+)")  # in the messages of tomllib
@@ -75,7 +76,8 @@ def check(environ: Mapping[str, str], cwd: str, *, force: bool) -> dict[str, Any
     path = Paths.of_user(environ).config_file
     problems = []
     try:
-        found = sources.examine(path, environ).problems
+        examined = sources.examine(path, environ)
+        found = [*examined.problems, *_wrong_model(examined)]
         problems += [
             {"where": one.where.name, "line": one.where.line or None, "message": one.what, "hint": one.hint}
             for one in sorted(found, key=lambda one: (one.where.name != str(path), one.where.line))
@@ -96,6 +98,15 @@ def check(environ: Mapping[str, str], cwd: str, *, force: bool) -> dict[str, Any
         "problems": problems,
         "needs_restart": _is_newer_than_daemon(path, environ),
     }
+
+
+def _wrong_model(examined: Examined) -> Iterator[Problem]:
+    """Yield the problem of an embedding model that cannot be one."""
+    where = examined.sources.get(("embedding", "model"))
+    try:
+        check_model(examined.config.embedding.model)
+    except EmbedderError as error:
+        yield Problem(where or Source("embedding.model"), f"[embedding] model: {error.message}", error.hint)
 
 
 def path(environ: Mapping[str, str], cwd: str, *, force: bool) -> dict[str, Any]:

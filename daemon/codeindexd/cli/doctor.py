@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from codeindexd import __version__, protocol
-from codeindexd.analysis.embedding.create import BUNDLED_MODEL, ENDPOINT_REMEDY
+from codeindexd.analysis.embedding.create import BUNDLED_MODEL, ENDPOINT_REMEDY, check_model
 from codeindexd.client import core, start
 from codeindexd.config import Config, load
 from codeindexd.daemon.paths import Paths, check_parents
@@ -297,6 +297,7 @@ def _configuration(file: Path, environ: Mapping[str, str]) -> Iterator[Check]:
 
 def _model(config: Config) -> Check:
     name = config.embedding.model
+    check_model(name)
     if name == BUNDLED_MODEL:
         spec = importlib.util.find_spec("codeindexd.analysis.embedding.static")
         if spec is None:
@@ -317,10 +318,6 @@ def _model(config: Config) -> Check:
     if importlib.util.find_spec("sentence_transformers") is None:
         remedy = "pip install 'codeindexd[transformers]', or set [embedding] model = \"bundled\" in config.toml"
         return Check("model", CheckState.PROBLEM, f"{name} needs sentence-transformers, which is not installed", remedy)
-    if ("/" in name and name.startswith(("/", "~", "."))) and not Path(name).expanduser().is_dir():
-        return Check(
-            "model", CheckState.PROBLEM, f"{name} is not a directory", "correct [embedding] model in config.toml"
-        )
     return Check("model", CheckState.OK, name)
 
 

@@ -32,11 +32,13 @@ def restart(environ: Mapping[str, str]) -> dict[str, Any]:
 
     Raises ConfigError, with the daemon still running, if the configuration would keep the new one from starting.
     """
+    from codeindexd.analysis.embedding.create import require_model
     from codeindexd.config import sources  # imports msgspec, which stop does not need
     from codeindexd.daemon.paths import Paths
 
     # a service has an environment of its own
-    sources.load(Paths.of_user(environ).config_file, {} if is_installed(environ) else environ)
+    config = sources.load(Paths.of_user(environ).config_file, {} if is_installed(environ) else environ)
+    require_model(config.embedding)
     stop_daemon(environ)
     with Client(environ=environ) as client:
         return dict(client.info())

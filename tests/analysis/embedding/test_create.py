@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from codeindexd.analysis.embedding.create import create
+from codeindexd.analysis.embedding.create import check_model, create, require_model
 from codeindexd.analysis.embedding.http import HttpEmbedder
 from codeindexd.analysis.embedding.model_cache import ModelCache, ModelFacts
 from codeindexd.config import Embedding
-from codeindexd.errors import EmbedderError
+from codeindexd.errors import ConfigError, EmbedderError
 
 
 def test_a_url_is_an_endpoint(server, tmp_path):
@@ -27,6 +27,29 @@ def test_an_endpoint_without_its_library_names_the_remedy(monkeypatch):
     with pytest.raises(EmbedderError, match="httpx is not installed") as caught:
         create(Embedding(model="http://127.0.0.1:1/v1#m"))
     assert "pip install 'codeindexd[endpoint]'" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("Bundeld", "Bundeld is not a model"),
+        ("http://", "wrong scheme, host or dimensions"),
+        ("ftp://host/v1", "is not a valid model name"),
+        ("relative/directory/model", "is not a valid model name"),
+        ("/no/such/directory", "is not a directory"),
+    ],
+)
+def test_what_cannot_be_a_model_is_known_without_asking_anybody(model, message):
+    with pytest.raises(EmbedderError, match=message):
+        create(Embedding(model=model))
+    with pytest.raises(ConfigError, match=rf"\[embedding\] model: .*{message}"):
+        require_model(Embedding(model=model))
+
+
+def test_names_of_models_are_taken_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    for model in ("bundled", "all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2", "http://localhost:1/v1#m"):
+        check_model(model)
 
 
 def test_anything_else_is_a_transformer(tmp_path, monkeypatch):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codeindexd.errors import EmbedderError
+from codeindexd.errors import ConfigError, EmbedderError
 
 if TYPE_CHECKING:
     from codeindexd.analysis.embedding.base import Embedder
@@ -17,6 +18,33 @@ BUNDLED_MODEL = "bundled"
 """The name of the bundled model in the configuration."""
 ENDPOINT_REMEDY = "pip install 'codeindexd[endpoint]', or set [embedding] model = \"bundled\" in config.toml"
 """What to do where the library for endpoints is missing."""
+
+
+def check_model(model: str) -> None:
+    """Raise `EmbedderError` if a configured model cannot be one: a wrong URL, name or directory, or a misspelling.
+
+    Neither the hub nor an endpoint is asked, and no library is needed.
+    """
+    if model == BUNDLED_MODEL:
+        return
+    if model.startswith(("http://", "https://")):
+        from codeindexd.analysis.embedding.openai_api import Endpoint
+
+        Endpoint.parse(model)
+        return
+    if difflib.get_close_matches(model.strip().lower(), [BUNDLED_MODEL], cutoff=0.8):
+        raise EmbedderError(f"{model} is not a model", hint=f'did you mean "{BUNDLED_MODEL}"?')
+    from codeindexd.analysis.embedding import model_files
+
+    model_files.find(model)
+
+
+def require_model(embedding: Embedding) -> None:
+    """Raise ConfigError, after which a service is not started again, if `check_model` refuses the configured model."""
+    try:
+        check_model(embedding.model)
+    except EmbedderError as error:
+        raise ConfigError(f"[embedding] model: {error.message}", hint=error.hint) from None
 
 
 def create(embedding: Embedding, *, cache_file: Path | None = None) -> Embedder:
@@ -31,6 +59,7 @@ def create(embedding: Embedding, *, cache_file: Path | None = None) -> Embedder:
         from codeindexd.analysis.embedding.static_embedder import BundledEmbedder
 
         return BundledEmbedder()
+    check_model(embedding.model)
     cache = ModelCache(cache_file)
     if embedding.model.startswith(("http://", "https://")):
         if importlib.util.find_spec("httpx") is None:
