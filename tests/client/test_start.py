@@ -151,6 +151,35 @@ def test_a_daemon_with_a_full_backlog_is_alive(tmp_path: Path) -> None:
             Listener.open(path)
 
 
+def test_a_daemon_that_downloads_a_model_is_left_alone(
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start, "_START_TIMEOUT_S", 3.0)
+    state = tmp_path / "state/codeindexd"
+    state.mkdir(parents=True)
+    code = (
+        "import fcntl, os, sys, time\n"
+        "from codeindexd import protocol\n"
+        "lock = open(sys.argv[1] + '/lock', 'w')\n"
+        "fcntl.flock(lock, fcntl.LOCK_EX)\n"
+        "print(os.getpid(), file=lock, flush=True)\n"
+        "address = protocol.Address(os.getpid(), '', '1', 'downloading the model a/b')\n"
+        "open(sys.argv[1] + '/daemon.json', 'wb').write(address.encode())\n"
+        "time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", code, str(state)]
+    path = environ["CODEINDEXD_SOCKET"]
+    with pytest.raises(NoDaemonError, match="the daemon is downloading the model a/b, and answers after that"):
+        start.start_daemon(path, environ, command=command)
+    running = start.running_daemon(environ)
+    assert running is not None
+    monkeypatch.setattr(start, "_START_TIMEOUT_S", 0.1)
+    with pytest.raises(NoDaemonError, match="downloading the model a/b"):
+        start.start_daemon(path, environ, command=["false"])
+    os.kill(running.pid, signal.SIGTERM)
+    until(lambda: start.running_daemon(environ) is None)
+
+
 def test_a_daemon_that_is_still_starting_is_not_ended(
     environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

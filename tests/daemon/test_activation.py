@@ -26,11 +26,13 @@ def manager(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[socket.
 
 def test_all_notifications_reach_the_manager(manager: socket.socket) -> None:
     assert activation.is_enabled()
+    activation.notify_slow_start(90.0)
     activation.notify_ready("2 roots, all fresh")
     activation.notify_status("two\nlines")
     activation.notify_alive()
     activation.notify_stopping()
-    assert [manager.recv(4096) for _ in range(4)] == [
+    assert [manager.recv(4096) for _ in range(5)] == [
+        b"EXTEND_TIMEOUT_USEC=90000000",
         b"READY=1\nSTATUS=2 roots, all fresh",
         b"STATUS=two lines",
         b"WATCHDOG=1",

@@ -51,10 +51,24 @@ def start_daemon(socket_path: str, environ: Mapping[str, str], *, command: Seque
         if command is None and "CODEINDEXD_SOCKET" not in environ and installed_service.start(environ):
             if found := _wait(socket_path, environ, None):
                 return found
+            if (current := running_daemon(environ)) is not None and (activity := _activity(environ, current.pid)):
+                raise _still_busy(activity)
             unit = installed_service.SYSTEMD_UNIT
             hint = f"see `systemctl --user status {unit}` and `journalctl --user -u {unit}`"
             raise NoDaemonError(f"the service was started, but does not answer at {socket_path}", hint=hint)
         return _start_detached(socket_path, environ, command or [sys.executable, "-P", "-m", "codeindexd"])
+
+
+def _activity(environ: Mapping[str, str], pid: int) -> str:
+    """Return what keeps a daemon that is starting from answering for minutes, "" if it says nothing of the kind."""
+    address = protocol.read_address(log_file(environ).parent)
+    return address.activity if address is not None and address.pid == pid else ""
+
+
+def _still_busy(activity: str) -> NoDaemonError:
+    """Return the error for a daemon that is starting and is left alone."""
+    hint = "ask again later; to follow it: codeindex logs -f"
+    return NoDaemonError(f"the daemon is {activity}, and answers after that", hint=hint)
 
 
 def advertised_socket(socket_path: str, environ: Mapping[str, str]) -> str:
@@ -97,6 +111,8 @@ def _free_lock(socket_path: str, environ: Mapping[str, str]) -> str:
         is_starting = address is not None and address.pid == current.pid and not address.socket
         waited_s = time.monotonic() - began
         if is_starting and waited_s >= _START_TIMEOUT_S:
+            if activity := _activity(environ, current.pid):
+                raise _still_busy(activity)
             raise NoDaemonError(
                 f"{current.description} is starting, but does not answer after {_START_TIMEOUT_S:g} s",
                 hint="try again later; to start it again: codeindex restart",
@@ -165,6 +181,9 @@ def _start_detached(socket_path: str, environ: Mapping[str, str], command: Seque
         process.returncode = process.returncode or 0  # it outlives us: avoids a warning about an unfinished child
         return found
     status = process.poll()
+    if status is None and (activity := _activity(environ, process.pid)):
+        process.returncode = 0  # as above
+        raise _still_busy(activity)
     if status is None:
         what = f"it does not answer after {_START_TIMEOUT_S:g} s"
         process.terminate()

@@ -34,6 +34,11 @@ def notify_ready(status: str = "") -> None:
     _send("READY=1", *([_status(status)] if status else []))
 
 
+def notify_slow_start(seconds: float) -> None:
+    """Tell the service manager that starting takes up to ``seconds`` from now, whatever the unit allows."""
+    _send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1e6)}")
+
+
 def notify_status(text: str) -> None:
     """Set the line that ``systemctl status`` shows."""
     _send(_status(text))

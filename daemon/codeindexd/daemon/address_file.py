@@ -37,13 +37,17 @@ class AddressFile:
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
 
+    def record_activity(self, activity: str) -> None:
+        """Write what keeps the daemon from listening for minutes."""
+        self._write("", activity)
+
     def record_socket(self, socket: Path) -> None:
         """Write the path of the socket on which the daemon listens."""
         self.socket = socket
         self._write(os.fspath(socket))
 
-    def _write(self, socket: str) -> None:
+    def _write(self, socket: str, activity: str = "") -> None:
         try:
-            replace_file(self._path, protocol.Address(os.getpid(), socket, __version__).encode())
+            replace_file(self._path, protocol.Address(os.getpid(), socket, __version__, activity).encode())
         except OSError as error:
             log.warning("address_not_written", path=str(self._path), error=error.strerror)

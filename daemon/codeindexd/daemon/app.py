@@ -17,6 +17,7 @@ import anyio.to_thread
 import structlog
 
 from codeindexd import __version__
+from codeindexd.analysis.embedding.create import needs_download
 from codeindexd.analysis.embedding.static_embedder import is_as_fast_as_a_lookup
 from codeindexd.config import Config
 from codeindexd.daemon import activation, memory
@@ -60,6 +61,7 @@ _QUERY_THREADS = 40
 _OPEN_FILES = 8192
 _OWN_FILES = 48  # open files of a daemon with one root; clients get half of the rest
 _STATUS_EVERY_S = 2.0
+_DOWNLOAD_S = 3600.0  # the longest that the service manager waits for a model; without one, nobody ends the download
 _UNMANAGED_INTERVAL_S = 3600.0  # without a service manager, nobody reads the reports
 
 
@@ -138,6 +140,10 @@ class Daemon:
     async def _open_stores(self) -> bool:
         """Open the models, and the stores that all roots share; return True if the vector store was closed cleanly."""
         config, paths = self.config, self.paths
+        if needs_download(model := config.embedding.model):
+            self.address.record_activity(f"downloading the model {model}")
+            activation.notify_slow_start(_DOWNLOAD_S)
+            log.info("downloading_model", model=model)
         in_use = {place.name for place in paths.roots.glob("*/dense/*")}
         self._embedders = await anyio.to_thread.run_sync(
             lambda: Embedders.open(config.embedding, state=paths.state, in_use=in_use)

@@ -12,11 +12,15 @@ _MAX_BYTES = 1 << 16
 
 
 class Address(NamedTuple):
-    """The content of the file. ``socket`` is the absolute path at which the daemon listens, "" until it does."""
+    """The content of the file. ``socket`` is the absolute path at which the daemon listens, "" until it does.
+
+    ``activity`` says what keeps a daemon from listening for minutes, for example "downloading the model a/b".
+    """
 
     pid: int
     socket: str
     version: str
+    activity: str = ""
 
     def encode(self) -> bytes:
         """Return the content as bytes."""
@@ -34,7 +38,8 @@ def read_address(state: str | os.PathLike[str]) -> Address | None:
             if os.fstat(file.fileno()).st_uid != os.geteuid():
                 return None
             fields = json.loads(file.read(_MAX_BYTES))
-        address = Address(int(fields["pid"]), str(fields["socket"]), str(fields["version"]))
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        activity = str(fields.get("activity", ""))
+        address = Address(int(fields["pid"]), str(fields["socket"]), str(fields["version"]), activity)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
     return address if address.socket.startswith("/") or not address.socket else None

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from codeindexd.analysis.embedding.create import check_model, create, require_model
+from codeindexd.analysis.embedding.create import check_model, create, needs_download, require_model
 from codeindexd.analysis.embedding.http import HttpEmbedder
 from codeindexd.analysis.embedding.model_cache import ModelCache, ModelFacts
 from codeindexd.config import Embedding
@@ -50,6 +50,17 @@ def test_names_of_models_are_taken_as_they_are(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     for model in ("bundled", "all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2", "http://localhost:1/v1#m"):
         check_model(model)
+
+
+def test_only_a_model_of_the_hub_that_is_not_here_needs_a_download(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    for name in ("HF_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "modules.json").write_text("[]")
+    needed = [needs_download(model) for model in ("bundled", "http://localhost:1/v1#m", str(tmp_path), "some/model")]
+    assert needed == [False, False, False, True]
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert not needs_download("some/model")
 
 
 def test_anything_else_is_a_transformer(tmp_path, monkeypatch):

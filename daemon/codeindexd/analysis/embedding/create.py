@@ -47,6 +47,15 @@ def require_model(embedding: Embedding) -> None:
         raise ConfigError(f"[embedding] model: {error.message}", hint=error.hint) from None
 
 
+def needs_download(model: str) -> bool:
+    """Return True if `create` has to fetch ``model`` from the hub, which may take minutes. Raises `EmbedderError`."""
+    if model == BUNDLED_MODEL or model.startswith(("http://", "https://")):
+        return False
+    from codeindexd.analysis.embedding import model_files
+
+    return model_files.find(model) is None and not model_files.is_offline()
+
+
 def create(embedding: Embedding, *, cache_file: Path | None = None) -> Embedder:
     """Return the configured embedder. Its model is "bundled", an endpoint's URL, a directory, or a hub model's name.
 
