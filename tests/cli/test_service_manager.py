@@ -37,6 +37,11 @@ def test_only_the_program_is_changed_in_the_unit() -> None:
     assert files[directory / "codeindexd.socket"] == (PROJECT / "systemd/codeindexd.socket").read_bytes()
 
 
+def test_a_relative_directory_for_configuration_is_ignored() -> None:
+    files = service_manager.Systemd({"HOME": "/home/me", "XDG_CONFIG_HOME": "relative"}).rendered()
+    assert {file.parent for file in files} == {Path("/home/me/.config/systemd/user")}
+
+
 def test_the_program_is_the_script_beside_the_interpreter(odd_program: Path) -> None:
     assert service_manager.program() == (str(odd_program),)
 

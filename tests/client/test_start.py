@@ -18,6 +18,7 @@ from client.fake_daemon import FakeDaemon
 from codeindexd import protocol
 from codeindexd.client import Client, start
 from codeindexd.daemon.listener import Listener
+from codeindexd.daemon.paths import Paths
 from codeindexd.errors import AlreadyRunningError, NoDaemonError
 from support.daemons import until
 from support.places import DAEMON
@@ -42,6 +43,15 @@ def stop(path: str) -> None:
     with Client(path, start=False) as client:
         client.shutdown()
     until(lambda: not Path(path).exists())
+
+
+def test_a_relative_state_directory_is_ignored_as_the_daemon_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")
+    assert start.log_file(os.environ).is_absolute()
+    assert start.log_file(os.environ) == Paths.of_user(os.environ).log_file
 
 
 def test_many_clients_at_once_start_one_daemon(environ: dict[str, str]) -> None:

@@ -21,6 +21,7 @@ import codeindexd
 from codeindexd import protocol
 from codeindexd.cli import installed_by
 from codeindexd.errors import FailedError
+from codeindexd.protocol.places import given_directory
 from codeindexd.storage.durable import replace_file
 
 SERVICE = "codeindexd.service"
@@ -146,7 +147,7 @@ class Systemd:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        config = environ.get("XDG_CONFIG_HOME") or str(_home(environ) / ".config")
+        config = given_directory(environ, "XDG_CONFIG_HOME") or str(_home(environ) / ".config")
         self._directory = Path(config) / "systemd" / "user"
 
     def rendered(self) -> dict[Path, bytes]:

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from codeindexd.protocol.places import given_directory
+
 SYSTEMD_UNIT = "codeindexd.service"
 _START_TIMEOUT_S = 30.0
 _SHOW_TIMEOUT_S = 5.0
@@ -80,8 +82,8 @@ def _is_ours(program: str) -> bool:
 
 def _has_unit(environ: Mapping[str, str]) -> bool:
     home = Path(environ.get("HOME") or Path.home())
-    config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
-    data = Path(environ.get("XDG_DATA_HOME") or home / ".local/share")
+    config = Path(given_directory(environ, "XDG_CONFIG_HOME") or home / ".config")
+    data = Path(given_directory(environ, "XDG_DATA_HOME") or home / ".local/share")
     system = [Path("/etc/systemd/user"), Path("/usr/local/lib/systemd/user"), Path("/usr/lib/systemd/user")]
     directories = [config / "systemd/user", data / "systemd/user", *system]
     return any((directory / SYSTEMD_UNIT).exists() for directory in directories)

@@ -19,6 +19,7 @@ from codeindexd import protocol
 from codeindexd.client import installed_service
 from codeindexd.client.lock_holder import LockHolder, end_holder, lock_holder
 from codeindexd.errors import FailedError, NoDaemonError
+from codeindexd.protocol.places import given_directory
 
 _START_TIMEOUT_S = 20.0
 _REACHABLE_S = 6.0  # a daemon that lost its socket listens again within seconds
@@ -234,7 +235,7 @@ def _open_private(path: Path) -> BinaryIO:
 
 def log_file(environ: Mapping[str, str]) -> Path:
     """Return the file in the state directory that receives a detached daemon's output."""
-    if state := environ.get("XDG_STATE_HOME", ""):
+    if state := given_directory(environ, "XDG_STATE_HOME"):
         return Path(state) / "codeindexd" / "codeindexd.log"
     import platformdirs
 

@@ -38,6 +38,12 @@ def check_socket_path(path: str) -> None:
         )
 
 
+def given_directory(environ: Mapping[str, str], variable: str) -> str:
+    """Return the directory that an XDG variable names, "" without one; a relative path is ignored, as XDG asks."""
+    directory = environ.get(variable, "").strip()
+    return directory if directory.startswith("/") else ""
+
+
 def runtime_directory(environ: Mapping[str, str]) -> str:
     """Return the directory of the socket.
 
