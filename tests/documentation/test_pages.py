@@ -114,3 +114,10 @@ def test_links_lead_to_the_same_places_on_the_site() -> None:
         "[a](x.md#y) [b](contributing.md) [c](https://r/blob/main/tests/run.py) [d](https://e.f) ![g](images/h.svg)"
     )
     assert hooks.moved("[a](../README.md#z) [b](b.md)", "docs", "https://r") == "[a](index.md#z) [b](b.md)"
+
+
+def test_the_tests_that_the_threat_model_names_exist() -> None:
+    text = (PROJECT / "docs/security.md").read_text()
+    named = set(re.findall(r"`((?:\w+/)*test_\w+\.py)`", text))
+    assert named
+    assert [name for name in sorted(named) if not any((PROJECT / "tests").glob(f"**/{name}"))] == []
