@@ -36,6 +36,7 @@ check prints every mistake with its place and remedy, and exits with 2 if there 
 path prints where config.toml is, or would be
 """
 
+_WORDS_FOR_LIMIT = frozenset({"--limit", "--max-results", "--max-count", "--number", "--num", "--top", "-k"})
 _GLOBAL_FLAGS = frozenset({"--json", "--no-start"})  # also allowed before the command
 
 
@@ -131,7 +132,19 @@ def _unrecognized(parser: Parser, args: argparse.Namespace, words: list[str]) ->
     hint = f"to search for it, put -- before it: {parser.prog} -- {shlex.join(text)}"
     if args.command == "grep":
         hint = grep.hint_on_options(words, args.pattern) or hint
+    elif close := _close_option(parser, words[0].partition("=")[0]):
+        hint = f"did you mean {close}? or, {hint}"
     raise UsageError(message, hint=hint)
+
+
+def _close_option(parser: Parser, word: str) -> str:
+    """Return the option of a command that ``word`` misspells, or that does what it does in other programs, else ""."""
+    import difflib
+
+    options = [option for action in parser._actions for option in action.option_strings]
+    if word in _WORDS_FOR_LIMIT and "-n" in options:
+        return "-n"
+    return next(iter(difflib.get_close_matches(word, options, n=1, cutoff=0.75)), "") if word.startswith("--") else ""
 
 
 def _first_word(argv: list[str]) -> int:
