@@ -48,6 +48,17 @@ def test_the_last_configured_model_is_available_once(tmp_path: Path) -> None:
     assert a not in opened(tmp_path, "b").others
 
 
+def test_an_endpoint_on_a_server_that_is_no_longer_configured_is_not_asked(tmp_path: Path) -> None:
+    a = identity(tmp_path, "a")
+    elsewhere = "http://127.0.0.1:10/v1#model=a&dimensions=16"
+    for model in ("bundled", elsewhere):
+        (tmp_path / "last-model").write_text(json.dumps([ENDPOINT.format("a")]))
+        models = Embedders.open(Embedding(model=model), state=tmp_path, in_use={a})
+        anyio.run(models.aclose)
+        assert a not in models.others
+        assert "127.0.0.1:9" not in (tmp_path / "last-model").read_text(), "nor are its credentials kept"
+
+
 def test_the_file_of_the_first_version_is_read(tmp_path: Path) -> None:
     a = identity(tmp_path, "a")
     (tmp_path / "last-model").write_text(json.dumps(ENDPOINT.format("a")))

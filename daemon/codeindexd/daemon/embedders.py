@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -37,15 +38,17 @@ class Embedders:
         """Open the configured model, and the others as far as they are available. Blocking.
 
         ``in_use`` holds the identities of the models that have a dense index in some root. The names of these models
-        are saved in the directory ``state``, so that they are opened again next time. Raises EmbedderError if the
-        configured model cannot be opened.
+        are saved in the directory ``state``, so that they are opened again next time. An endpoint on a server that the
+        configuration no longer names is not opened: questions must not be sent there any more.
+
+        Raises EmbedderError if the configured model cannot be opened.
         """
         cache_file, names_file = state / "models.json", state / "last-model"
         configured = create(embedding, cache_file=cache_file)
         others = {}
         names = [embedding.model]
         for name in dict.fromkeys(["bundled", *_read_names(names_file)]):
-            if name == embedding.model:
+            if name == embedding.model or not _may_be_asked(name, embedding.model):
                 continue
             try:
                 other = create(msgspec.structs.replace(embedding, model=name), cache_file=cache_file)
@@ -68,6 +71,23 @@ class Embedders:
         """Close the processes and connections of all models."""
         for embedder in self.by_identity.values():
             await embedder.aclose()
+
+
+def _may_be_asked(name: str, configured: str) -> bool:
+    """Return True if a model configured before is on this machine, or on the server of the configured endpoint."""
+    server = _server(name)
+    return server is None or server == _server(configured)
+
+
+def _server(model: str) -> tuple[str, str | None, int | None] | None:
+    """Return scheme, host and port of an endpoint, None for another model."""
+    if not model.startswith(("http://", "https://")):
+        return None
+    try:
+        parts = urlsplit(model)
+        return parts.scheme, parts.hostname, parts.port
+    except ValueError:
+        return model, None, None
 
 
 def _read_names(path: Path) -> list[str]:
