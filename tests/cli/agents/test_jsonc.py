@@ -20,6 +20,7 @@ WRITTEN = '"mine": {\n      "command": "x",\n      "args": [\n        "mcp"\n   
     ("before", "after"),
     [
         ("", f'{{\n  "servers": {{\n    {WRITTEN}\n  }}\n}}\n'),
+        ('{\n  "servers": null\n}\n', f'{{\n  "servers": {{\n    {WRITTEN}\n  }}\n}}\n'),
         ("{}\n", f'{{\n  "servers": {{\n    {WRITTEN}\n  }}\n}}\n'),
         ('{\n  "a": 1\n}\n', f'{{\n  "a": 1,\n  "servers": {{\n    {WRITTEN}\n  }}\n}}\n'),
         ('{\n  "a": 1, // why\n}\n', f'{{\n  "a": 1, // why\n  "servers": {{\n    {WRITTEN}\n  }},\n}}\n'),

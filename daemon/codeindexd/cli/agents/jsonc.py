@@ -56,6 +56,8 @@ def with_entry(text: str, path: Sequence[str], data: Any) -> str:
         return f"{text}{_written(_nested(path, data), indent, 0)}\n"
     at = root
     for depth, key in enumerate(path):
+        if text[at.start : at.end] == "null":
+            return text[: at.start] + _written(_nested(path[depth:], data), indent, depth) + text[at.end :]
         if at.members is None:
             raise FailedError(f"{'.'.join(path[:depth]) or 'the top'} is not an object", hint="correct the file first")
         member = _member(at, key)
