@@ -16,6 +16,7 @@ from codeindexd.search.prepared_query import stems_of
         b"test-foo.js", b"conftest.py",
         b"Src/Newtonsoft.Json.Tests/A.cs", b"jvm/commonTest/x.kt", b"test/fast/setup", b"packages/a/test/b.js",
         b"tools/testing/selftests/kvm/util.h", b"src/__mocks__/fs.js", b"gcc/testsuite/x.c",
+        b"shop/tests.py", b"src/fs/tests.rs", b"src/addDays/test.ts", b"test.js",
     ],
 )  # fmt: skip
 def test_tests_are_recognised_by_their_paths(path: bytes) -> None:
@@ -28,6 +29,7 @@ def test_tests_are_recognised_by_their_paths(path: bytes) -> None:
     [
         b"src/contest.py", b"latest/x.py", b"attestation.go", b"Contest.java", b"greatest/x.py", b"flask/testing.py",
         b"django/test/client.py", b"test_functions.sh", b"lib/unittest/case.py",
+        b"lib/commands/test.js", b"management/commands/test.py", b"spec.go",
     ],
 )  # fmt: skip
 def test_what_only_resembles_a_test_is_none(path: bytes) -> None:

@@ -42,6 +42,8 @@ _TEST_NAME: Final = re.compile(
     rb"test_.*|.*[_-](?:test|tests|spec)|test[_-][^.]*|conftest|.*\.(?:test|spec)s?(?:\..*)?|.*[a-z0-9](?:Tests?|TestCase|Specs?)"
 )
 _TEST_SUITE: Final = re.compile(rb".*[a-z]Tests?|.*\.Tests?|.*[._-]tests")
+_TEST_MODULE: Final = re.compile(rb"tests\.(?:py|rs|hs|ml|swift|clj)|(?:test|tests)\.(?:[cm]?[jt]sx?|rs|exs)")
+_COMMANDS: Final = frozenset(b"bin cli cmd command commands".split())  # ``commands/test.js`` runs tests
 _SCRIPTS: Final = (b".sh", b".bash", b".zsh", b".bats")
 _ASIDE_DIRECTORIES: Final = frozenset(
     b"example examples sample samples demo demos tutorial tutorials playground bench benches benchmark benchmarks"
@@ -93,6 +95,8 @@ def is_test(path: bytes) -> bool:
     *directories, name = path.split(b"/")
     if any(part.lower() in _TEST_DIRECTORIES or _TEST_SUITE.fullmatch(part) for part in directories):
         return True
+    if _TEST_MODULE.fullmatch(name):
+        return not directories or directories[-1].lower() not in _COMMANDS
     base = name.partition(b".")[0] if not name.endswith((b".test", b".spec")) else name
     is_named = bool(_TEST_NAME.fullmatch(name.rpartition(b".")[0] or name) or _TEST_NAME.fullmatch(base))
     if b"test" in (part.lower() for part in directories):
