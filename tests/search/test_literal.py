@@ -58,6 +58,7 @@ def test_the_longest_fixed_part_of_a_message_is_found(root: Indexed, text: str, 
         ("module not registered", {b"m.go"}),
         ("Module not registered", {b"m.go"}),
         ("no module", {b"n.py"}),
+        ("giving up now", {b"n.py"}),  # the message ends with punctuation
         ("module not", set()),  # not all of the message's words
         ("module lookup", set()),  # only in a comment
         ("module not registered here now", set()),
@@ -69,7 +70,7 @@ def test_a_message_of_a_few_words_stands_in_quotes_before_a_placeholder_or_the_e
     root.save(
         "m.go", 'func f(n string) error {\n\treturn fmt.Errorf("module not registered: %s", n) // module lookup\n}\n'
     )
-    root.save("n.py", 'def f():\n    raise KeyError("no module")\n')
+    root.save("n.py", 'def f():\n    raise KeyError("no module" if a else "giving up now!")\n')
     root.save("tests/test_n.py", 'assert str(error) == "no module"\n')
     root.save("notes.md", '# Errors\n\nIt says "no module".\n')
     with root.pin_snapshot() as snapshot:
@@ -125,6 +126,14 @@ def test_code_is_found_behind_many_files_with_the_same_letters(root: Indexed) ->
 def test_code_counts_where_tests_have_the_whole_message(root: Indexed) -> None:
     message = "the endpoint function index is overwritten here."
     assert found(root, message) == {b"a.py", b"tests/test_a.py"}
+
+
+def test_code_counts_where_documents_have_the_whole_message_with_its_exception(root: Indexed) -> None:
+    root.save("guide.md", "# Errors\n\n    RuntimeError: Working outside of all contexts.\n")
+    root.save("cli.py", "# what ends all contexts.\n")
+    assert found(root, "RuntimeError: Working outside of all contexts.") == {b"guide.md", b"cli.py"}
+    root.save("globals.py", 'TEXT = """\\\nWorking outside of all contexts.\n"""\n')
+    assert found(root, "RuntimeError: Working outside of all contexts.") == {b"guide.md", b"globals.py"}
 
 
 def test_a_masked_secret_is_not_found(root: Indexed) -> None:

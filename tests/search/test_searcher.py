@@ -375,6 +375,7 @@ async def test_a_compound_name_is_found_in_a_test_before_what_lacks_it(indexed: 
         ('relation "users" does not exist', b"errors.c"),
         ('Invalid option at this index "2"', b"errors.c"),
         ('unknown key "x" for "y"', b"keys.go"),
+        ('unknown key "of" for "test"', b"keys.go"),  # a test has the message with its values
         ('no such file "users table"', b"notes.py"),
         ('such a name of "users table"', b"notes.py"),
         ('lang:c relation "users" does not exist', b"errors.c"),
@@ -390,6 +391,7 @@ async def test_what_a_message_quotes_need_not_occur(indexed: Indexed, text: str,
     indexed.save("keys.go", 'func f() error {\n\treturn fmt.Errorf("unknown key %q for %q", a, b)\n}\n')
     indexed.save("unknown_keys.go", "// unknown key for unknown key for\nvar unknown, key int\n" * 3)
     indexed.save("notes.py", "users = 2  # no such file: a users table\nindex = 2\n")
+    indexed.save("keys_test.go", 'func TestF(t *T) {\n\t// the error is `unknown key "of" for "test"`\n\tf()\n}\n')
     answer = await searcher().search([indexed], parse(text), 10)
     assert answer.hits[0].chunk.path == path
     assert bool(answer.notes) is (path != b"notes.py")

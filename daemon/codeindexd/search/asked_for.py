@@ -92,7 +92,9 @@ def chunks_asked_for(
         for chunk_id in lines:
             asked.parts[chunk_id]["partial"] = Weights().partial
         asked.add_lines(lines)
-    literal = literal_chunks(root, snapshot, text) or message_chunks(root, snapshot, text)
+    literal = literal_chunks(root, snapshot, text)
+    if not _are_in_source(snapshot, literal):  # tests quote messages with their values
+        literal |= message_chunks(root, snapshot, text)
     is_in_source = _add_literal(asked, snapshot, literal, text if is_identifier(query) else None)
     if declaration is not None and declaration.has_more and len(literal) <= _MOST_PASTED:  # all of a definition's head
         for chunk_id in literal:
@@ -109,6 +111,12 @@ def _add_places(asked: AskedFor, lines: Mapping[int, int]) -> None:
     for number, chunk_id in enumerate(lines):
         asked.parts[chunk_id]["place"] = Weights().place - min(number, 99) / 10
     asked.add_lines(lines)
+
+
+def _are_in_source(snapshot: Snapshot, chunk_ids: Collection[int]) -> bool:
+    """Return True if one of the chunks is in source."""
+    chunks = snapshot.catalog.chunks(sorted(chunk_ids)).values()
+    return any(role_of(chunk.path, chunk.language) is FileRole.SOURCE for chunk in chunks)
 
 
 def _add_literal(asked: AskedFor, snapshot: Snapshot, chunk_ids: Collection[int], name: str | None) -> bool:

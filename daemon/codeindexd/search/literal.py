@@ -56,10 +56,15 @@ _LOOKS_LIKE_A_MESSAGE: Final = re.compile(r"[\"'`%]|<[^>]+>|:\s|\s\d|[.!]$")
 _QUESTION: Final = re.compile(r"(?:how|what|where|which|why|when|who|find|show)\b|.*\?$", re.IGNORECASE)
 _PUNCTUATION: Final = ":;,."
 _QUOTED_VALUE: Final = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|`[^`]*`")
-_BEFORE_VALUE: Final = r"[\s:=(\[]{0,3}[%{$\"'`\\<+]"
-"""What follows the fixed part of a message: a placeholder, the value's quotation mark, or the end of the string."""
+_BEFORE_VALUE: Final = r"[\s:=(\[.!?;,]{0,3}[%{$\"'`\\<+]"
+"""What follows the fixed part of a message: a placeholder, the value's quotation mark, or the end of the string.
+
+Punctuation may stand before it, which who types the message leaves out.
+"""
 
 _QUOTE: Final = re.compile(rb"[\"'`]")
+_TESTS: Final = frozenset({FileRole.TEST})
+_QUOTING: Final = _TESTS | {FileRole.DOCUMENT}
 FilesWith = Callable[[str], Set[int] | None]
 """Returns the ids of the files that may contain a text; None if these are too many."""
 
@@ -75,13 +80,14 @@ def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[
 
     Parts are tried from the longest to the shortest, until one is in code that is not a test. Shorter parts are
     tried, too, after one that is only in tests, which quote messages with their values, or nowhere behind a quotation
-    mark, as in documents. All chunks found on the way are returned. If no code has all of ``text`` as whole words, it
-    may begin and end inside a word; parts of it may not.
+    mark, or only in documents, which quote messages with the name of the exception. All chunks found on the way are
+    returned. If no code has all of ``text`` as whole words, it may begin and end inside a word; parts of it may not.
 
     This is a best effort within a tenth of a second, over the contents that the text index knows: use it to rank an
     answer, not to complete one. Text inside a masked secret does not count. Blocking.
     """
     budget = _Budget()
+    raised = _EXCEPTION.sub("", text.strip()) if _EXCEPTION.match(text.strip()) else None
     elsewhere: dict[int, int] = {}
 
     @cache
@@ -103,8 +109,10 @@ def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[
         if not files:
             continue
         found, quoted = _chunks_with(root, snapshot, part, files, budget, is_whole=is_whole)
-        conclusive = found if is_whole else quoted
-        if any(not is_test(chunk.path) for chunk in snapshot.catalog.chunks(sorted(conclusive)).values()):
+        conclusive = found if is_whole or part == raised else quoted
+        chunks = snapshot.catalog.chunks(sorted(conclusive)).values()
+        inconclusive = _QUOTING if raised else _TESTS
+        if any(role_of(chunk.path, chunk.language) not in inconclusive for chunk in chunks):
             return elsewhere | found
         elsewhere |= found
     return elsewhere
