@@ -58,6 +58,15 @@ from search.indexed_root import Indexed
         ("refresh_all", "refresh_all", "function"),
         ("refreshAll", "refreshAll", "function"),
         ("Session::refresh", "Session.refresh", "method"),
+        ("Cache$Entry", "Cache.Entry", "class"),
+        ("at app.net.Cache$Entry.read(Cache.kt)", "app.net.Cache.Entry.read", "method"),
+        ("at app.Cache.read(Native Method)", "app.Cache.read", "method"),
+        ("(*Session).Refresh", "Session.Refresh", "method"),
+        ("example.com/app/net.(*Session).Refresh(0xc000, {0x1})", "net.Session.Refresh", "method"),
+        ("net.(*Session).Refresh.func1.2(0xc000)", "net.Session.Refresh", "method"),
+        ("Session(token).refresh()", "Session.refresh", "method"),
+        ("new app.Session(token, key(5)).refresh", "app.Session.refresh", "method"),
+        ("Session(token).with(key).refresh()", "", ""),
         ("from sessions.store import Session", "sessions.store.Session", "class"),
         ("from ..store import (Session, refresh)", "store.Session", "class"),
         ("from . import refresh", "refresh", "function"),
@@ -101,7 +110,7 @@ def test_the_receiver_of_a_method_is_part_of_its_name() -> None:
         assert found.name == "Client.Do"
 
 
-@pytest.mark.parametrize("part", ["static ", "class ", "a.", "a::", "(", "_", "where is "])
+@pytest.mark.parametrize("part", ["static ", "class ", "a.", "a::", "(", "_", "where is ", "A.", "A(", "(*a)."])
 def test_long_texts_are_read_in_linear_time(part: str) -> None:
     began = time.thread_time()
     for _ in range(100):

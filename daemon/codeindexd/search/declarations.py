@@ -91,10 +91,22 @@ _IMPORTS: Final = (
 
 _WORD: Final = re.compile("[a-z]+")
 _TOPIC: Final = re.compile("[a-z]+|[A-Z]+")  # ``JSON object`` need not be a class
-_COMPOUND: Final = re.compile(rf"_+[A-Za-z]\w*|[A-Za-z]\w*_\w*|[A-Za-z]\w*[a-z][A-Z]\w*|(?=.*(?:[.:\\#]|->)){_NAME}")
+_COMPOUND: Final = re.compile(
+    rf"_+[A-Za-z]\w*|[A-Za-z]\w*_\w*|[A-Za-z]\w*[a-z][A-Z]\w*|(?=.*(?:[.:\\#]|->|\w\$[A-Z])){_NAME}"
+)
 _ARGUMENTS: Final = r"\((?:[^()]|\([^()]*\))*\)?[;:]?"
 _USE: Final = re.compile(rf"(?P<name>{_NAME})(?:{_ARGUMENTS}|\s?\{{\}}?)|@(?P<decorator>{_NAME})(?:{_ARGUMENTS})?")
 _SEPARATOR: Final = re.compile(r"::|->|[:\\#]|(?<=\w)\$(?=[A-Z])")
+_FRAME: Final = re.compile(r"at\s+(?P<name>[\w$.]+)\((?:[\w-]+\.\w+(?::\d+)?|Native Method|Unknown Source(?::\d+)?)\)")
+"""A line of a stack trace of the JVM."""
+
+_GO_METHOD: Final = re.compile(
+    r"(?:[\w.-]+/)*(?:(?P<package>\w+)\.)?\(\*(?P<type>\w+)\)\.(?P<name>\w+)(?:\.func\d[\w.]*)?(?:\(.*\))?"
+)
+"""A method as Go names it, in stack traces with its package: ``net/http.(*Server).Serve(...)``."""
+
+_MADE: Final = re.compile(r"(?:new\s+)?(?P<type>(?:\w+\.)*[A-Z]\w*)\((?:[^()]|\([^()]*\))*\)\.(?P<rest>[^\W\d].*)")
+"""A member of an object that is made for it: ``new Session(token).refresh()``."""
 
 
 class Declaration(Struct, frozen=True):
@@ -128,6 +140,7 @@ def declaration_in(text: str) -> Declaration | None:
     text = text.strip()
     if len(text) > _MOST_CHARS or "\n" in text:
         return None
+    text = _plain_use(text)
     may_be_topic, has_more, after_name = _WORD, False, ""
     if imported := _imported(text):
         return Declaration(imported, frozenset(), is_certain=True)
@@ -149,6 +162,17 @@ def declaration_in(text: str) -> Declaration | None:
     is_certain = keyword not in _NOUNS or not may_be_topic.fullmatch(name)
     kinds = frozenset({after_name}) if after_name in _KINDS_AFTER_NAME else _KINDS.get(keyword, frozenset())
     return Declaration(_SEPARATOR.sub(".", name), kinds, is_certain, has_more)
+
+
+def _plain_use(text: str) -> str:
+    """Return the name of a method, with its type, if a text is a frame of a stack trace or uses it; else ``text``."""
+    if frame := _FRAME.fullmatch(text):
+        return frame["name"]
+    if method := _GO_METHOD.fullmatch(text):
+        return ".".join(filter(None, (method["package"], method["type"], method["name"])))
+    if made := _MADE.fullmatch(text):
+        return f"{made['type']}.{made['rest']}"
+    return text
 
 
 def _imported(text: str) -> str | None:
