@@ -85,6 +85,20 @@ def test_a_path_means_the_file_that_shares_most_of_its_end(root: Indexed) -> Non
     assert paths_at(root, str(root.directory / "main.py") + ":1") == [b"main.py"]
 
 
+def test_the_directory_above_a_file_at_the_top_is_named_like_the_root(root: Indexed) -> None:
+    name = root.directory.name
+    assert paths_at(root, f"/elsewhere/{name}/main.py:1") == [b"main.py"]
+    assert paths_at(root, f"/go/pkg/mod/example.com/{name}@v1.8.0/main.py:1 +0xabc") == [b"main.py"]
+    assert paths_at(root, f"/go/pkg/mod/example.com/{name}/v2@v2.1.0-rc.1/main.py:1") == [b"main.py"]
+    assert paths_at(root, "/go/pkg/mod/example.com/other@v1.8.0/main.py:1") == []
+    assert paths_at(root, f"/elsewhere/{name}/src/main.py:1") == []
+
+
+def test_versions_in_a_path_may_be_its_own(root: Indexed) -> None:
+    root.save("vendor/lib@1.2.0/icon@2x.py", "A = 1\n")
+    assert paths_at(root, "/elsewhere/vendor/lib@1.2.0/icon@2x.py:1") == [b"vendor/lib@1.2.0/icon@2x.py"]
+
+
 def test_a_frame_of_other_code_is_not_taken_for_ours(root: Indexed) -> None:
     assert paths_at(root, "/usr/lib/other/main.py:1") == []
     assert paths_at(root, "main.py:99") == []

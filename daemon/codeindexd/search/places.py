@@ -28,6 +28,8 @@ _WHOLE_PATH: Final = re.compile(rf"{_PATH}|\.?[\w@+~.-]*(?:[/\\][\w@+~.\[\]()-]+
 _JAVA_FRAME: Final = re.compile(
     r"\bat (?:[\w.]{1,200}/)?([\w.$]{1,300})\.[\w$<>]{1,200}\.[\w$<>]{1,200}\((\w{1,200}\.\w+):(\d+)\)"
 )
+_MODULE_VERSION: Final = re.compile(rb"@v?\d[\w.+-]*$")
+_MAJOR_VERSION: Final = re.compile(rb"v\d{1,3}")
 _INNERMOST_LAST: Final = "Traceback (most recent call last)"
 
 
@@ -99,15 +101,16 @@ def _files_at(root: bytes, snapshot: Snapshot, paths: Sequence[str]) -> list[lis
     """Return for each path the indexed files that it may mean: those whose paths share most of its end.
 
     A frame may come from another machine, so only the end of a path counts. If it has directories, the last one must
-    agree, because ``main.py`` and ``index.js`` are everywhere. A path inside the root means only that file.
+    agree, because ``main.py`` and ``index.js`` are everywhere; that above the top of the root is named like the root. A
+    path inside the root means only that file.
     """
     wanted = [path.removeprefix("./").encode("utf-8", "surrogateescape") for path in paths]
-    parts = [[part for part in one.split(b"/") if part not in (b"", b".", b"..")] for one in wanted]
+    parts = [_without_versions([part for part in one.split(b"/") if part not in (b"", b".", b"..")]) for one in wanted]
     by_name: defaultdict[bytes, list[StoredFile]] = defaultdict(list)
     for file in snapshot.catalog.files_named(list({one[-1] for one in parts if one})):
         by_name[file.entry.path.rpartition(b"/")[2]].append(file)
     return [
-        _exactly(root, by_name, one) if one.startswith(root + b"/") else _sharing_the_end(by_name, of_one)
+        _exactly(root, by_name, one) if one.startswith(root + b"/") else _sharing_the_end(root, by_name, of_one)
         for one, of_one in zip(wanted, parts, strict=True)
     ]
 
@@ -117,13 +120,24 @@ def _exactly(root: bytes, by_name: Mapping[bytes, list[StoredFile]], path: bytes
     return [file for file in by_name.get(path.rpartition(b"/")[2], ()) if file.entry.path == relative]
 
 
-def _sharing_the_end(by_name: Mapping[bytes, list[StoredFile]], parts: list[bytes]) -> list[StoredFile]:
+def _without_versions(parts: Sequence[bytes]) -> list[bytes]:
+    """Return the parts of a path without versions of modules: ``caddy/v2@v2.8.4/listen.go`` is ``caddy/listen.go``."""
+    kept = []
+    for part in parts[:-1]:
+        plain = _MODULE_VERSION.sub(b"", part)
+        if plain and (plain == part or not _MAJOR_VERSION.fullmatch(plain)):
+            kept.append(plain)
+    return [*kept, *parts[-1:]]
+
+
+def _sharing_the_end(root: bytes, by_name: Mapping[bytes, list[StoredFile]], parts: list[bytes]) -> list[StoredFile]:
     if not parts:
         return []
+    top = root.rpartition(b"/")[2]
     best: list[StoredFile] = []
     best_shared = min(len(parts), 2)
     for file in by_name.get(parts[-1], ()):
-        shared = _shared_end(file.entry.path.split(b"/"), parts)
+        shared = _shared_end([top, *_without_versions(file.entry.path.split(b"/"))], parts)
         if shared > best_shared:
             best, best_shared = [], shared
         if shared == best_shared:
