@@ -25,6 +25,7 @@ SYMBOLS = [Symbol("open_session", "Sessions.open_session", "method", 0)]
         (BestLine(text="no cookie: giving up", stems=["sess"]), 4),
         (BestLine(text="NO COOKIE: giving up"), 4),
         (BestLine(literals=["self.session_of("], stems=["open", "sess"]), 5),
+        (BestLine(text="raise SessionError", literals=["self.session_of("]), 5),  # what is quoted comes first
         (BestLine(regexes=parse("/if .* None/").regexes), 3),
         (BestLine(names=["open_session"], stems=["open", "session"]), 1),
         (BestLine(names=["request"]), 1),

@@ -103,6 +103,8 @@ def chunks_asked_for(
     asked.add_definitions(declared, may_be_literal=is_in_source)
     asked.add_lines(literal)
     _add_short_messages(asked, text, short_message_chunks(root, snapshot, text))
+    if query.parsed.literals or query.parsed.regexes:
+        asked.lines.clear()  # the line with these is meant
     return asked
 
 

@@ -35,8 +35,8 @@ class NamePlace(Struct, frozen=True):
 class BestLine(Struct, frozen=True):
     """Criteria for the best line of a hit, from the strongest to the weakest.
 
-    The line contains ``text``, best in the same case; it contains the most ``literals`` and matches the most
-    ``regexes``; it defines one of the lowercase ``names``; it contains the most of ``names`` as whole words; it
+    The line contains the most ``literals`` and matches the most ``regexes``; it contains ``text``, best in the same
+    case; it defines one of the lowercase ``names``; it contains the most of ``names`` as whole words; it
     contains the most words with one of ``stems``.
     """
 
@@ -60,9 +60,9 @@ class BestLine(Struct, frozen=True):
         for number, line in enumerate(lines):
             lowered = line.lower()
             found = (
-                (self.text in line) + (self.text.lower() in lowered) if self.text else 0,
                 sum(literal.lower() in lowered for literal in self.literals)
                 + sum(regex.search(line) for regex in self.regexes),
+                (self.text in line) + (self.text.lower() in lowered) if self.text else 0,
                 number in defining,
                 len(set(words.findall(lowered))) if words else 0,
                 sum(_is_in(one, lowered) for one in stems),
