@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from codeindexd.analysis.embedding.base import Vectors
 from codeindexd.errors import NotIndexedError
 from codeindexd.roots.registry import RootSpec
 from codeindexd.search.grep import GrepRequest
@@ -30,6 +32,21 @@ async def indexed(tmp_path: Path) -> AsyncIterator[Indexed]:
     root.save("b.py", "def beta():\n    return alpha()\n")
     yield root
     root.close()
+
+
+class OneVector:
+    """An embedder to which every query means the same."""
+
+    model, identity, dimensions, device = "one", "", 256, "cpu"
+
+    async def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        return np.full((len(texts), self.dimensions), 1 / 16, np.float32)
+
+    async def embed_query(self, text: str) -> Vectors:
+        return (await self.embed_documents([text]))[0]
+
+    async def aclose(self) -> None:
+        pass
 
 
 def searcher() -> Searcher:
@@ -402,3 +419,27 @@ async def test_a_message_outside_of_the_filters_is_no_message(indexed: Indexed) 
     indexed.save("notes.py", "# a relation that does not exist\n")
     answer = await searcher().search([indexed], parse('path:*.py relation "users" does not exist'), 10)
     assert answer.hits == []
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("zxqvbnmw", "no code has this word; the closest in meaning are shown"),
+        ("zxqvbnmw qqqwww", "no code has any of these words; the closest in meaning are shown"),
+        ("zxqvbnmw alpha", ""),
+        ("alph", ""),  # part of a word
+        ("/alph./", ""),
+    ],
+)
+async def test_a_note_says_that_no_code_has_the_words(indexed: Indexed, text: str, note: str) -> None:
+    asking = Searcher({indexed.query_model: OneVector()}, mask_secrets=True)
+    answer = await asking.search([indexed], parse(text), 1)
+    assert answer.hits
+    assert answer.notes == ([note] if note else [])
+
+
+@pytest.mark.parametrize("text", ['#include "b.h"', "#include /b\\.h/", '"b.h" #include'])
+async def test_the_line_with_what_is_quoted_is_shown(indexed: Indexed, text: str) -> None:
+    indexed.save("a.c", '#include <stdio.h>\n#include "a.h"\n#include "b.h"\n')
+    answer = await searcher().search([indexed], parse(text), 1)
+    assert answer.hits[0].best_line == 3

@@ -53,6 +53,7 @@ from codeindexd.waiting import run_all
 
 _MOST_WORDS_TO_CORRECT = 3  # more are a question, whose words need not occur
 _MIN_PART = 3  # letters of a part of a name
+_MEANING = frozenset({"central", "company", "dense", "further", "name", "prose"})  # parts of a score without words
 _MOST_EXPLAINED = 16  # roots that an answer without hits looks at for its notes
 _EMBED_TIMEOUT_S = 5.0
 
@@ -132,6 +133,7 @@ class Searcher:
         query: PreparedQuery | None = None
         notes: list[str] = []
         parts = list(parts_of(roots))
+        is_known = False
         for some in parts:
             async with pinned_part(some) as part:
                 if query is None:
@@ -140,12 +142,16 @@ class Searcher:
                 retrieve_from = partial(_matching_chunks, query=query, limit=limit, notes=notes)
                 request = _request(query, limit)
                 found = await self._hits(part.pinned, retrieve_from, request, notes)
+                is_known = is_known or await anyio.to_thread.run_sync(_has_any_word, part.pinned, query)
                 searched.add(part)
             hits = _merge([hits, found], request)
         files = None
         if not hits:
             files, why = await _why_nothing(roots, parsed, others)
             notes += why
+        elif query is not None and not (is_known or asks_for_text(parsed) or any(map(_is_evident, hits))):
+            words = "this word" if len(set(query.stems)) == 1 else "any of these words"
+            notes.append(f"no code has {words}; the closest in meaning are shown")
         groups = None if level is Level.CHUNK else grouped(hits, level, wanted)
         if groups is not None:
             hits = [hit for group in groups for hit in group.hits]
@@ -334,6 +340,17 @@ class Searcher:
 
         hits_by_root = await run_all(partial(anyio.to_thread.run_sync, hits_of, one) for one in pinned)
         return _merge(hits_by_root, request)
+
+
+def _has_any_word(pinned: Sequence[PinnedRoot], query: PreparedQuery) -> bool:
+    """Return True if one of the roots has a word of a query in any inflection, or the query has no words. Blocking."""
+    stems = set(query.stems)
+    return not stems or any(one.snapshot.lexical.document_frequency(stem) for one in pinned for stem in stems)
+
+
+def _is_evident(hit: Hit) -> bool:
+    """Return True if a hit has more in its favour than that its meaning, or that of its file, is close."""
+    return any(part > 0 and name not in _MEANING for name, part in hit.parts.items())
 
 
 def _matching_chunks(pinned: PinnedRoot, *, query: PreparedQuery, limit: int, notes: list[str]) -> list[Ranked]:
