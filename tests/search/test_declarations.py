@@ -198,6 +198,22 @@ async def test_a_name_may_begin_with_its_module(indexed: Indexed, text: str, pat
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    "text",
+    ["import concurrent.futures", "from concurrent import futures", "from . import futures", "concurrent.futures"],
+)
+async def test_a_field_is_no_member_of_a_module(indexed: Indexed, text: str) -> None:
+    for number in range(8):  # too many to be a guess
+        indexed.save(
+            f"concurrent/base_{number}.py",
+            f"class Acquire{number}:\n    def __init__(self, futures):\n        self.futures = sorted(futures)\n",
+        )
+    answer = await Searcher({}, mask_secrets=True).search([indexed], parse(text), 10)
+    assert answer.hits
+    assert all("declared" not in hit.parts for hit in answer.hits)
+
+
+@pytest.mark.anyio
 async def test_a_member_of_something_unknown_is_looked_up_if_few_define_it(indexed: Indexed) -> None:
     for number in range(5):
         indexed.save(f"defining_{number}.py", f"def fetch():\n    return {number}\n")

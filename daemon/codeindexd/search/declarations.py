@@ -89,6 +89,8 @@ _IMPORTS: Final = (
 )
 """Imports of a definition, or of several, of which the first counts."""
 
+_STATIC: Final = re.compile(r"import\s+static\b")  # imports of Java that may name a field
+
 _WORD: Final = re.compile("[a-z]+")
 _TOPIC: Final = re.compile("[a-z]+|[A-Z]+")  # ``JSON object`` need not be a class
 _COMPOUND: Final = re.compile(
@@ -113,13 +115,15 @@ class Declaration(Struct, frozen=True):
     """A definition that a query asks for: its name, with dots between its parts, and its kind, one of ``kinds``.
 
     Any kind if there are none. ``is_certain`` is False for words that may as well be about something else, such as
-    ``type inference``. ``has_more`` is True for a head with more than a name, such as its parameters.
+    ``type inference``. ``has_more`` is True for a head with more than a name, such as its parameters, and ``is_import``
+    for what a line imports, which is no field of an object.
     """
 
     name: str
     kinds: frozenset[str]
     is_certain: bool
     has_more: bool = False
+    is_import: bool = False
 
 
 class Declared(NamedTuple):
@@ -143,7 +147,7 @@ def declaration_in(text: str) -> Declaration | None:
     text = _plain_use(text)
     may_be_topic, has_more, after_name = _WORD, False, ""
     if imported := _imported(text):
-        return Declaration(imported, frozenset(), is_certain=True)
+        return Declaration(imported, frozenset(), is_certain=True, is_import=not _STATIC.match(text))
     if found := _HEAD.fullmatch(text):
         keyword, name, has_more = found["keyword"], found["name"], bool(found["more"])
         after_name = (found["more"] or "").rstrip(" {")
@@ -218,7 +222,7 @@ def _definitions(
     parts = declaration.name.split(".")
     files = catalog.files_defining([declaration.name, parts[-1]])
     within = files & catalog.files_defining([parts[-2]]) if len(parts) > 1 and len(files) > _MOST_FILES else files
-    find = partial(_defining, catalog, kinds=declaration.kinds, allowed=allowed)
+    find = partial(_defining, catalog, kinds=declaration.kinds, allowed=allowed, without_fields=declaration.is_import)
     if found := find(declaration.name, within):
         return found, False
     if len(parts) == 1 or len(files) > _MOST_FILES_BY_PATH:
@@ -229,7 +233,11 @@ def _definitions(
         within = {file_id for file_id, path in paths.items() if _is_in_module(path, parts[:number])}
         name = ".".join(parts[number:])
         found = find(name, within)
-        in_modules += [one for one in found if one.definition.qualified == name] or found
+        in_modules += [one for one in found if one.definition.qualified == name] or [
+            one
+            for one in found
+            if one.definition.kind != "field"  # of an object: no member of a module
+        ]
     if in_modules:
         return in_modules, False
     found = find(parts[-1], files) if parts[-1] not in _EXTENSIONS and not parts[-2][:1].isupper() else []
@@ -243,6 +251,7 @@ def _defining(
     *,
     kinds: Collection[str],
     allowed: Ids | None,
+    without_fields: bool,
 ) -> list[StoredDefinition]:
     """Return at most 50 definitions of ``name`` in ``files``, of ``kinds`` if there are any; none in too many files.
 
@@ -253,7 +262,10 @@ def _defining(
         return []
     last = name.rpartition(".")[2]
     found = catalog.definitions_named(
-        name, limit=_MOST_DEFINITIONS, files=files, accepts=lambda one: not kinds or one.kind in kinds
+        name,
+        limit=_MOST_DEFINITIONS,
+        files=files,
+        accepts=lambda one: (not kinds or one.kind in kinds) and not (without_fields and one.kind == "field"),
     )
     passing = among([one.chunk.chunk_id for one in found], allowed) if allowed is not None else None
     for is_better in (
