@@ -214,6 +214,18 @@ async def test_a_field_is_no_member_of_a_module(indexed: Indexed, text: str) -> 
 
 
 @pytest.mark.anyio
+async def test_a_variable_is_shown_by_its_name(indexed: Indexed) -> None:
+    indexed.save(
+        "threads.py", 'def get_trace():\n    """Return the function."""\n    return _trace\n\nTokenLock = allocate\n'
+    )
+    asking = Searcher({}, mask_secrets=True)
+    hit = (await asking.search([indexed], parse("threads.TokenLock"), 10)).hits[0]
+    assert (hit.best_line, hit.symbol, hit.kind) == (5, "TokenLock", "variable")
+    hit = (await asking.search([indexed], parse("get_trace"), 10)).hits[0]
+    assert (hit.best_line, hit.symbol, hit.kind) == (1, "get_trace", "function")
+
+
+@pytest.mark.anyio
 async def test_a_member_of_something_unknown_is_looked_up_if_few_define_it(indexed: Indexed) -> None:
     for number in range(5):
         indexed.save(f"defining_{number}.py", f"def fetch():\n    return {number}\n")

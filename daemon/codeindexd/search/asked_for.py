@@ -25,12 +25,14 @@ _IDENTIFIER: Final = re.compile(r"\w+")
 class AskedFor:
     """The chunks that a query asks for, by id: the ``parts`` of their scores that say why, and the ``lines`` meant.
 
-    Not every chunk has a line. The first line given for a chunk counts.
+    Not every chunk has a line. The first line given for a chunk counts. ``definitions`` are those on such lines, as
+    qualified name and kind.
     """
 
     def __init__(self) -> None:
         self.parts: defaultdict[int, dict[str, float]] = defaultdict(dict)
         self.lines: dict[int, int] = {}
+        self.definitions: dict[int, tuple[str, str]] = {}
 
     def add_lines(self, lines: Mapping[int, int]) -> None:
         """Add the lines of chunks, by chunk id."""
@@ -47,7 +49,9 @@ class AskedFor:
                 weight = min(weight, Weights().literal)
             parts = self.parts[one.chunk.chunk_id]
             parts["declared"] = max(weight, parts.get("declared", 0.0))
-            self.lines.setdefault(one.chunk.chunk_id, one.line)
+            if one.chunk.chunk_id not in self.lines:
+                self.lines[one.chunk.chunk_id] = one.line
+                self.definitions[one.chunk.chunk_id] = one.qualified, one.kind
 
     def add_whole_name(self, chunk_ids: Iterable[int]) -> None:
         """Add the chunks that have the compound name that is the query, so that others come after them."""

@@ -135,6 +135,8 @@ class Declared(NamedTuple):
 
     chunk: StoredChunk
     line: int
+    qualified: str
+    kind: str
     is_certain: bool
     is_guess: bool
 
@@ -205,7 +207,8 @@ def chunks_declaring(catalog: CatalogSnapshot, declaration: Declaration, allowed
     for one in found:
         is_certain = declaration.is_certain and (name != last or one.definition.name == last)
         if is_certain or one.definition.kind not in LABELS:
-            yield Declared(one.chunk, one.definition.line, is_certain, is_guess)
+            found_at = one.definition
+            yield Declared(one.chunk, found_at.line, found_at.qualified, found_at.kind, is_certain, is_guess)
 
 
 def _other_conventions(name: str) -> list[str]:

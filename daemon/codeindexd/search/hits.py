@@ -172,6 +172,7 @@ def _hit(
 ) -> Hit:
     row = place.row_of(one.candidate.line + place.start_line - chunk.span.start_line) if one.candidate.line else None
     lines = lines_of(snippet)
+    defined = one.candidate.defined if row is not None else None  # chunks do not list variables and fields
     if row is None:
         row = request.best.offset(lines, chunk.span.symbols)
     shown = definition_around(lines, chunk.span.symbols, row)
@@ -180,9 +181,9 @@ def _hit(
         if shown not in wanted:
             shown = _closest_symbol(wanted, request.words)
             row = name_place(lines, shown).line_offset if shown else row
-    elif shown is None and not chunk.span.symbol:
+    elif shown is None and defined is None and not chunk.span.symbol:
         shown = _closest_symbol(chunk.span.symbols, request.words)
-    symbol, kind = (shown.qualified, shown.kind) if shown else (chunk.span.symbol, chunk.span.kind)
+    symbol, kind = (shown.qualified, shown.kind) if shown else defined or (chunk.span.symbol, chunk.span.kind)
     return Hit(
         root,
         chunk,

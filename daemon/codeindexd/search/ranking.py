@@ -85,6 +85,7 @@ class Candidate(NamedTuple):
     span_hash: bytes = b""  # hash of its text: copies have the same
     start_line: int = 0
     line: int = 0  # the line that the query asks for, as the catalog counts; 0 if none
+    defined: tuple[str, str] | None = None  # the definition on that line that it asks for: its qualified name and kind
 
     @classmethod
     def of(
@@ -98,6 +99,7 @@ class Candidate(NamedTuple):
         mention: float = 0.0,
         asked_for: Mapping[str, float] = MappingProxyType({}),
         line: int = 0,
+        defined: tuple[str, str] | None = None,
     ) -> Candidate:
         """Return a stored chunk as a candidate, given the scores of both retrievers by chunk id."""
         return cls(
@@ -114,6 +116,7 @@ class Candidate(NamedTuple):
             chunk.span_hash,
             chunk.start_line,
             line,
+            defined,
         )
 
 

@@ -114,6 +114,7 @@ def _ranked_chunks(
             mention=using.get(chunk.chunk_id, 0.0),
             asked_for=asked.parts.get(chunk.chunk_id, {}),
             line=asked.lines.get(chunk.chunk_id, 0),
+            defined=asked.definitions.get(chunk.chunk_id),
         )
         for chunk in chunks
     ]
