@@ -221,6 +221,10 @@ async def test_a_variable_is_shown_by_its_name(indexed: Indexed) -> None:
     asking = Searcher({}, mask_secrets=True)
     hit = (await asking.search([indexed], parse("threads.TokenLock"), 10)).hits[0]
     assert (hit.best_line, hit.symbol, hit.kind) == (5, "TokenLock", "variable")
+    hit = (await asking.search([indexed], parse("TokenLock = allocate"), 10)).hits[0]
+    assert (hit.best_line, hit.symbol) == (5, "get_trace")  # no declaration is read
+    hit = (await asking.search([indexed], parse("const TokenLock = allocate"), 10)).hits[0]
+    assert (hit.best_line, hit.symbol, hit.kind) == (5, "TokenLock", "variable")
     hit = (await asking.search([indexed], parse("get_trace"), 10)).hits[0]
     assert (hit.best_line, hit.symbol, hit.kind) == (1, "get_trace", "function")
 
@@ -235,6 +239,17 @@ async def test_a_member_of_something_unknown_is_looked_up_if_few_define_it(index
     answer = await Searcher({}, mask_secrets=True).search([indexed], parse("client.fetch"), 10)
     assert answer.hits
     assert all("declared" not in hit.parts for hit in answer.hits)
+
+
+@pytest.mark.anyio
+async def test_a_member_of_something_unknown_comes_before_many_uses(indexed: Indexed) -> None:
+    indexed.save("fetching.py", "class Client:\n" + "    limit = 3\n" * 9 + "    def fetch(self):\n        return 1\n")
+    asking = Searcher({}, mask_secrets=True)
+    for number in range(5):
+        indexed.save(f"fetch_{number}.py", "# fetch\nc.fetch()\n")
+    assert (await asking.search([indexed], parse("c.fetch()"), 10)).hits[0].chunk.path != b"fetching.py"
+    indexed.save("fetch_too.py", "# fetch\nc.fetch()\n")
+    assert (await asking.search([indexed], parse("c.fetch()"), 10)).hits[0].chunk.path == b"fetching.py"
 
 
 @pytest.mark.anyio

@@ -41,7 +41,7 @@ class AskedFor:
     def add_definitions(self, declared: Iterable[Declared], *, may_be_literal: bool = False) -> None:
         """Add the chunks of definitions that the query asks for, and their lines.
 
-        With ``may_be_literal``, the code has the query letter by letter: then guesses are worth no more than that.
+        With ``may_be_literal``, few places have the query letter by letter: then guesses are worth no more than these.
         """
         for one in declared:
             weight = Weights().declared if one.is_certain else Weights().exact
@@ -49,8 +49,7 @@ class AskedFor:
                 weight = min(weight, Weights().literal)
             parts = self.parts[one.chunk.chunk_id]
             parts["declared"] = max(weight, parts.get("declared", 0.0))
-            if one.chunk.chunk_id not in self.lines:
-                self.lines[one.chunk.chunk_id] = one.line
+            if self.lines.setdefault(one.chunk.chunk_id, one.line) == one.line:
                 self.definitions[one.chunk.chunk_id] = one.qualified, one.kind
 
     def add_whole_name(self, chunk_ids: Iterable[int]) -> None:
@@ -104,7 +103,7 @@ def chunks_asked_for(
         for chunk_id in literal:
             asked.parts[chunk_id]["declared"] = Weights().declared
         asked.add_lines(literal)
-    asked.add_definitions(declared, may_be_literal=is_in_source)
+    asked.add_definitions(declared, may_be_literal=is_in_source and len(literal) <= _MOST_PASTED)
     asked.add_lines(literal)
     _add_short_messages(asked, text, short_message_chunks(root, snapshot, text))
     if query.parsed.literals or query.parsed.regexes:
