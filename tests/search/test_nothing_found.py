@@ -39,7 +39,8 @@ async def answer(indexed: Indexed, text: str, *others: Indexed) -> Answer:
         ("lang:go alpha", 0, "no indexed file of {root} is in go; most are in python"),
         ("path:nowhere/** alpha", 0, "no indexed file of {root} matches the path nowhere/**"),
         ("kind:trait alpha", 2, "no definition in {root} is of the kind trait"),
-        ("symbol:alhpa", 2, "no definition in {root} is named alhpa; the closest names are alpha"),
+        ("symbol:alhpa", 2, "no definition in {root} is named alhpa; the closest name is alpha"),
+        ("symbol:betta", 2, "no definition in {root} is named betta; the closest name is Beta"),
         ("symbol:zzzzzzz", 2, "no definition in {root} is named zzzzzzz"),
         ('"First value!"', 2, None),
         (

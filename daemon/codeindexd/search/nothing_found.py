@@ -136,12 +136,19 @@ def _empty_filters(pinned: PinnedRoot, parsed: ParsedQuery, *, suggest: bool) ->
             yield RootNote("no indexed file of ", where, f" matches the path {glob}")
     if parsed.symbol and not snapshot.catalog.symbols(parsed.symbol, limit=1):
         near = nearest_names(snapshot, parsed.symbol)[:_MOST_SUGGESTIONS] if suggest else []
-        closest = f"; the closest names are {', '.join(near)}" if near else ""
+        written = [_as_written(snapshot, name) for name in near]
+        closest = f"; the closest {'name is' if len(near) == 1 else 'names are'} {', '.join(written)}" if near else ""
         yield RootNote("no definition in ", where, f" is named {parsed.symbol}", closest)
     for kind in parsed.kinds:
         passing = chunks_passing_filters(snapshot, ParsedQuery(kinds=(kind,)))
         if passing is not None and not len(passing):
             yield RootNote("no definition in ", where, f" is of the kind {kind}")
+
+
+def _as_written(snapshot: Snapshot, name: str) -> str:
+    """Return a lowercase name in the case of a definition."""
+    found = snapshot.catalog.definitions_named(name, limit=1)
+    return found[0].definition.name if found else name
 
 
 def _near_misses(pinned: PinnedRoot, parsed: ParsedQuery) -> Iterator[RootNote]:
