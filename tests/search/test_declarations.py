@@ -280,6 +280,14 @@ async def test_a_file_name_asks_for_no_member(indexed: Indexed, text: str) -> No
 
 
 @pytest.mark.anyio
+async def test_what_is_called_is_no_file(indexed: Indexed) -> None:
+    indexed.save("app.py", "class App:\n    def json(self):\n        pass\n")
+    indexed.save("guide.md", "# Guide\n\nIts text is r.json().\n")
+    hit = (await Searcher({}, mask_secrets=True).search([indexed], parse("r.json()"), 10)).hits[0]
+    assert (hit.chunk.path, hit.best_line) == (b"app.py", 2)
+
+
+@pytest.mark.anyio
 async def test_a_topic_is_no_certain_request_for_a_definition(indexed: Indexed) -> None:
     indexed.save("call.py", "def call():\n    pass\n")
     indexed.save("calls.md", "# A function call\n\nEach function call costs a frame; the function call stack grows.\n")

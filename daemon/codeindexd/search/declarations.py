@@ -116,7 +116,7 @@ class Declaration(Struct, frozen=True):
 
     Any kind if there are none. ``is_certain`` is False for words that may as well be about something else, such as
     ``type inference``. ``has_more`` is True for a head with more than a name, such as its parameters, and ``is_import``
-    for what a line imports, which is no field of an object.
+    for what a line imports, which is no field of an object. ``is_call`` is True if it is called: then it is no file.
     """
 
     name: str
@@ -124,6 +124,7 @@ class Declaration(Struct, frozen=True):
     is_certain: bool
     has_more: bool = False
     is_import: bool = False
+    is_call: bool = False
 
 
 class Declared(NamedTuple):
@@ -160,7 +161,8 @@ def declaration_in(text: str) -> Declaration | None:
     elif (found := _WHERE.fullmatch(text)) and (found["end"] or not text.lower().startswith("where")):
         keyword, name = (found["keyword"] or "definition").lower(), found["name"]
     elif found := _USE.fullmatch(text):
-        return Declaration(_SEPARATOR.sub(".", found["name"] or found["decorator"]), frozenset(), is_certain=True)
+        name = _SEPARATOR.sub(".", found["name"] or found["decorator"])
+        return Declaration(name, frozenset(), is_certain=True, is_call="(" in text)
     elif _COMPOUND.fullmatch(text):
         return Declaration(_SEPARATOR.sub(".", text), frozenset(), is_certain=True)
     else:
@@ -243,7 +245,8 @@ def _definitions(
         ]
     if in_modules:
         return in_modules, False
-    found = find(parts[-1], files) if parts[-1] not in _EXTENSIONS and not parts[-2][:1].isupper() else []
+    is_file = parts[-1] in _EXTENSIONS and not declaration.is_call
+    found = find(parts[-1], files) if not is_file and not parts[-2][:1].isupper() else []
     return (found if len(found) <= _MOST_OF_VARIABLE else []), True
 
 
