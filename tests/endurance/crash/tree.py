@@ -111,6 +111,7 @@ class RealTree:
 
     def _commit_some(self, file: Path) -> None:
         self._append(file)
+        self._git("add", str(file))  # it may be new, and nothing else be changed
         self._git("commit", "-q", "-m", f"Change {file.name}", "-m", f"Number {self._chance.getrandbits(32):x}.", "-a")
 
     def _amend(self, file: Path) -> None:
