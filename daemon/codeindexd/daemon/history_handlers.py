@@ -45,7 +45,7 @@ def with_notes(result: Result, notes: Sequence[str]) -> Result:
 
 
 def own_repository(root: Root, place: Path) -> GitLocation | None:
-    """Return the repository of a place if it is another than that of its root, such as a submodule. Blocking.
+    """Return the repository of a place if it is not that of its root, but a submodule, for example. Blocking.
 
     Raises NoHistoryError if there is no repository.
     """

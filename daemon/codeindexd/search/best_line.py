@@ -36,8 +36,8 @@ class BestLine(Struct, frozen=True):
     """Criteria for the best line of a hit, from the strongest to the weakest.
 
     The line contains the most ``literals`` and matches the most ``regexes``; it contains ``text``, best in the same
-    case; it defines one of the lowercase ``names``; it contains the most of ``names`` as whole words; it
-    contains the most words with one of ``stems``.
+    case; it defines one of the lowercase ``names``; it contains the most of ``names`` as whole words; it contains the
+    most words with one of ``stems``; it defines a name with the most of these and the fewest other words.
     """
 
     text: str = ""

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from codeindexd.cli.run import Run
-
-if TYPE_CHECKING:
-    pass
 from codeindexd.cli.commands.graph import end_of_answer
+from codeindexd.cli.run import Run
 
 
 def why(run: Run) -> int:

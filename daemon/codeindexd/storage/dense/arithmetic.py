@@ -29,7 +29,7 @@ Distances = NDArray[np.uint8 | np.uint16]
 
 ALIVE = np.iinfo(np.int32).max  # the "died" epoch of a row that is alive
 _CACHED_ROWS = 16_384  # of codes at a time: 128 KB a word
-_ROUGHLY = 16  # times as many rows are chosen by half of their codes; see docs/performance.md for the recall
+_ROUGHLY = 16  # times as many rows are chosen by half of their codes; see docs/architecture.md for the recall
 _MOST_IN_BYTE = 255
 _SAMPLED = 16  # every so many rows
 _BLOCK = 4096  # rows at a time, so that temporary arrays stay small
