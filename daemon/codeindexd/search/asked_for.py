@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from codeindexd.search.declarations import Declared, chunks_declaring, declaration_in
@@ -16,6 +16,7 @@ from codeindexd.search.ranking import Weights
 from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.storage.sorted_ids import Ids, among
+from codeindexd.types import StoredChunk
 
 _MOST_PASTED: Final = 5  # chunks with a whole head; more of them say less than its name
 _MIN_PART: Final = 4  # letters of a part of an identifier
@@ -96,9 +97,12 @@ def chunks_asked_for(
             asked.parts[chunk_id]["partial"] = Weights().partial
         asked.add_lines(lines)
     literal = literal_chunks(root, snapshot, text)
-    if not _are_in_source(snapshot, literal):  # tests quote messages with their values
-        literal |= message_chunks(root, snapshot, text)
-    is_in_source = _add_literal(asked, snapshot, literal, text if is_identifier(query) else None)
+    chunks = snapshot.catalog.chunks(sorted(literal))
+    if not any(map(_is_source, chunks.values())):  # tests quote messages with their values
+        quoting = message_chunks(root, snapshot, text)
+        literal |= quoting
+        chunks |= snapshot.catalog.chunks(sorted(quoting))
+    is_in_source = _add_literal(asked, chunks, text if is_identifier(query) else None)
     if declaration is not None and declaration.has_more and len(literal) <= _MOST_PASTED:  # all of a definition's head
         for chunk_id in literal:
             asked.parts[chunk_id]["declared"] = Weights().declared
@@ -118,35 +122,31 @@ def _add_places(asked: AskedFor, lines: Mapping[int, int]) -> None:
     asked.add_lines(lines)
 
 
-def _are_in_source(snapshot: Snapshot, chunk_ids: Collection[int]) -> bool:
-    """Return True if one of the chunks is in source."""
-    chunks = snapshot.catalog.chunks(sorted(chunk_ids)).values()
-    return any(role_of(chunk.path, chunk.language) is FileRole.SOURCE for chunk in chunks)
+def _is_source(chunk: StoredChunk) -> bool:
+    return role_of(chunk.path, chunk.language) is FileRole.SOURCE
 
 
-def _add_literal(asked: AskedFor, snapshot: Snapshot, chunk_ids: Collection[int], name: str | None) -> bool:
-    """Add chunks that contain the query, and return True if one of them is in source.
+def _add_literal(asked: AskedFor, chunks: Mapping[int, StoredChunk], name: str | None) -> bool:
+    """Add chunks that contain the query, by id, and return True if one of them is in source.
 
     Less for those that are not, and more for those that define a longer name than ``name``, the query if it is one
     word.
     """
-    chunks = snapshot.catalog.chunks(sorted(chunk_ids))
-    roles = {chunk_id: role_of(chunk.path, chunk.language) for chunk_id, chunk in chunks.items()}
+    is_in_source = False
     for chunk_id, chunk in chunks.items():
-        is_source = roles[chunk_id] is FileRole.SOURCE
+        is_source = _is_source(chunk)
+        is_in_source |= is_source
         asked.parts[chunk_id]["literal"] = Weights().literal if is_source else Weights().literal_elsewhere
         if name is not None and any(name.lower() in symbol.name.lower() for symbol in chunk.span.symbols):
             asked.parts[chunk_id]["partial"] = Weights().partial
-    return FileRole.SOURCE in roles.values()
+    return is_in_source
 
 
 def _add_short_messages(asked: AskedFor, text: str, lines: Mapping[int, int]) -> None:
     """Add the chunks with the few words of ``text`` as a message: what is asked for, or what says what they do."""
+    part, weight = ("literal", Weights().literal) if is_complaint(text) else ("quoted", Weights().quoted)
     for chunk_id in lines:
-        if is_complaint(text):
-            asked.parts[chunk_id]["literal"] = Weights().literal
-        else:
-            asked.parts[chunk_id]["quoted"] = Weights().quoted
+        asked.parts[chunk_id][part] = weight
     asked.add_lines(lines)
 
 

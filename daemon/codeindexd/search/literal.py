@@ -93,9 +93,7 @@ def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[
     @cache
     def files_with(part: str, *, is_whole: bool = False) -> frozenset[int] | None:
         # Large files contain all trigrams of most parts, but seldom their words side by side.
-        tokens = _whole_tokens(part, is_whole=is_whole)
-        ids, is_all = snapshot.lexical.files_with_tokens(tokens, _MOST_FILES, any_case=is_whole)
-        return frozenset(ids) if is_all else None
+        return _files_with_tokens(snapshot, _whole_tokens(part, is_whole=is_whole), any_case=is_whole)
 
     for part, is_whole in itertools.islice(_parts(text, files_with), _MOST_PARTS):
         if budget.is_spent():
@@ -136,7 +134,8 @@ def message_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[
     parts = [part for part in (part.strip(f" {_PUNCTUATION}") for part in _HOLE.split(text)) if is_long_enough(part)]
     for some in [parts, *([part] for part in sorted(parts, key=len, reverse=True) if len(parts) > 1)]:
         enough = sum(len(part.split()) for part in some) >= _MIN_RUN_WORDS
-        if enough and (found := _chunks_quoting(root, snapshot, some, budget)):
+        within = _files_with_tokens(snapshot, tokens_of(max(some, key=len))) if enough else frozenset()
+        if found := _chunks_quoting(root, snapshot, some, within, budget):
             return found
     return {}
 
@@ -149,10 +148,10 @@ def short_message_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) ->
     """
     if not _SUBJECT.fullmatch(text):
         return {}
-    ids, is_all = snapshot.lexical.files_with_tokens(tokens_of(text), _MOST_FILES)
-    if not is_all or len(ids) > _MOST_FILES_OF_SUBJECT:
+    within = _files_with_tokens(snapshot, tokens_of(text))
+    if within is None or len(within) > _MOST_FILES_OF_SUBJECT:
         return {}
-    found = _chunks_quoting(root, snapshot, [text], _Budget(), ignore_case=True)
+    found = _chunks_quoting(root, snapshot, [text], within, _Budget(), ignore_case=True)
     chunks = snapshot.catalog.chunks(sorted(found))
     return {one: line for one, line in found.items() if not is_test(chunks[one].path)}
 
@@ -163,12 +162,19 @@ def is_complaint(text: str) -> bool:
 
 
 def _chunks_quoting(
-    root: SearchableRoot, snapshot: Snapshot, parts: Sequence[str], budget: _Budget, *, ignore_case: bool = False
+    root: SearchableRoot,
+    snapshot: Snapshot,
+    parts: Sequence[str],
+    within: Set[int] | None,
+    budget: _Budget,
+    *,
+    ignore_case: bool = False,
 ) -> dict[int, int]:
-    """Return the chunks with a line that has a quotation mark, then ``parts`` in their order, all as whole words."""
-    longest = max(parts, key=len)
-    ids, is_all = snapshot.lexical.files_with_tokens(tokens_of(longest), _MOST_FILES)
-    files = _files_that_may_contain(snapshot, longest, frozenset(ids) if is_all else None)
+    """Return the chunks with a line that has a quotation mark, then ``parts`` in their order, all as whole words.
+
+    They are in files with the ids ``within`` (None: in any).
+    """
+    files = _files_that_may_contain(snapshot, max(parts, key=len), within)
     pattern = f".{{0,{_MOST_VALUE_CHARS}}}".join(map(re.escape, parts))
     matcher = LineMatcher(pattern if len(parts) > 1 else rf"{pattern}{_BEFORE_VALUE}", ignore_case=ignore_case)
     found: dict[int, int] = {}
@@ -200,6 +206,12 @@ class _Budget:
         """Return True if no time is left."""
         passed = time.monotonic() - self._began
         return passed > _MOST_S or (passed > _BUDGET_S and time.thread_time() - self._cpu_began > _BUDGET_S)
+
+
+def _files_with_tokens(snapshot: Snapshot, tokens: Sequence[str], *, any_case: bool = False) -> frozenset[int] | None:
+    """Return the ids of the files with ``tokens`` side by side; None if these are too many."""
+    ids, is_all = snapshot.lexical.files_with_tokens(tokens, _MOST_FILES, any_case=any_case)
+    return frozenset(ids) if is_all else None
 
 
 def _files_that_may_contain(snapshot: Snapshot, part: str, within: Set[int] | None) -> list[tuple[StoredFile, bool]]:

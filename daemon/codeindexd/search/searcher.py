@@ -142,6 +142,7 @@ class Searcher:
                 retrieve_from = partial(_matching_chunks, query=query, limit=limit, notes=notes)
                 request = _request(query, limit)
                 found = await self._hits(part.pinned, retrieve_from, request, notes)
+                is_known = is_known or any(map(_is_evident, found))
                 is_known = is_known or await anyio.to_thread.run_sync(_has_any_word, part.pinned, query)
                 searched.add(part)
             hits = _merge([hits, found], request)
@@ -149,7 +150,7 @@ class Searcher:
         if not hits:
             files, why = await _why_nothing(roots, parsed, others)
             notes += why
-        elif query is not None and not (is_known or asks_for_text(parsed) or any(map(_is_evident, hits))):
+        elif query is not None and not (is_known or asks_for_text(parsed)):
             words = "this word" if len(set(query.stems)) == 1 else "any of these words"
             notes.append(f"no code has {words}; the closest in meaning are shown")
         groups = None if level is Level.CHUNK else grouped(hits, level, wanted)
