@@ -24,16 +24,12 @@ def _limited_depth() -> Iterator[None]:
 def entry_in(text: str, client: Client) -> Any:
     """Return our entry, None if there is none. Raises FailedError for a file that cannot be read."""
     match client.format:
-        case Format.JSON:
-            return jsonc.entry(text, client.path)
-        case Format.TOML:
-            return toml.entry(text, client.path)
-        case Format.YAML | Format.YAML_LIST:
-            return yaml.entry(text, client.path)
         case Format.BLOCK:
             return markdown.block(text)
         case Format.WHOLE:
             return text or None
+        case _:
+            return _value_at(text, client, client.path)
 
 
 @_limited_depth()
@@ -91,14 +87,18 @@ def _checked(before: str, after: str, client: Client, wanted: Any) -> str:
 
 def _others(text: str, client: Client) -> Any:
     """Return everything in the file but our entry, and what it is in if nothing else is in that."""
+    return _without(_value_at(text, client, ()), client.path)
+
+
+def _value_at(text: str, client: Client, path: tuple[str, ...]) -> Any:
+    """Return the value at ``path`` of JSON, TOML or YAML, None if there is none. Raises FailedError."""
     match client.format:
         case Format.JSON:
-            whole = jsonc.entry(text, ())
+            return jsonc.entry(text, path)
         case Format.TOML:
-            whole = toml.entry(text, ())
+            return toml.entry(text, path)
         case _:
-            whole = yaml.entry(text, ())
-    return _without(whole, client.path)
+            return yaml.entry(text, path)
 
 
 def _without(value: Any, path: tuple[str, ...]) -> Any:
