@@ -183,10 +183,15 @@ class Root:
     @property
     def obstacle_to_sync(self) -> RootProblem | None:
         """Why :meth:`sync` would fail, whatever happens on the disk: the root is paused or missing; otherwise None."""
-        if self._paused:
-            command = f"codeindex resume {shlex.quote(str(self.spec.path))}"
-            return RootProblem(f"{self.spec.path} is paused", f"resume it first: {command}")
-        return self.missing_problem
+        return self._pause or self.missing_problem
+
+    @property
+    def _pause(self) -> RootProblem | None:
+        """What a user is told if the root is paused; None if it is not."""
+        if not self._paused:
+            return None
+        command = f"codeindex resume {shlex.quote(str(self.spec.path))}"
+        return RootProblem(f"{self.spec.path} is paused", f"resume it first: {command}")
 
     @property
     def progress(self) -> Progress:
@@ -342,8 +347,8 @@ class Root:
 
         Raises TimedOutError, and FailedError if the root is paused or missing, cannot be read, or stops meanwhile.
         """
-        if self._paused and (obstacle := self.obstacle_to_sync):
-            raise FailedError(obstacle.message, hint=obstacle.hint)
+        if pause := self._pause:
+            raise FailedError(pause.message, hint=pause.hint)
         began = anyio.current_time()
         how = await self._parts.sync.run(timeout_s)
         with anyio.move_on_after(max(0.0, timeout_s - (anyio.current_time() - began))):
