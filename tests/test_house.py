@@ -24,7 +24,7 @@ FLOORS = (
     "watch storage scan",
     "analysis client",
     "workers protocol",
-    "config waiting types errors __init__",
+    "config waiting quantities types errors __init__",
 )
 ORDER = {room: number for number, room in enumerate(" ".join(FLOORS).split())}
 SOURCES = sorted(PACKAGE.rglob("*.py"))

@@ -15,6 +15,7 @@ from codeindexd.cli.terminal import Terminal, safe, safe_line
 from codeindexd.client.core import absolute
 from codeindexd.errors import NotIndexedError, UsageError
 from codeindexd.protocol.methods import MAX_DEPTH, MAX_TOKENS
+from codeindexd.quantities import quantity
 
 if TYPE_CHECKING:
     import argparse
@@ -135,7 +136,7 @@ def print_refs(terminal: Terminal, result: RefsResult, cwd: str) -> None:
     if (more := result["total"] - len(result["references"])) > 0:
         terminal.print(terminal.style("dim", f"{more:,} more; to see them: -n {result['total']}"))
     if possible := result["possible"]:
-        places = f"{possible:,} more {'place' if possible == 1 else 'places'}"
+        places = quantity(possible, "more place")
         text = f"{places} where the receiver is unknown and other definitions are as likely: --possible"
         terminal.print(terminal.style("dim", text))
 
@@ -170,12 +171,12 @@ def print_impact(terminal: Terminal, result: ImpactResult, cwd: str) -> None:
     """Print what changes, what that reaches by distance, the files that import it, and the tests to run."""
     _print_targets(terminal, result["changed"][:10], cwd)
     if (more := len(result["changed"]) - 10) > 0:
-        terminal.print(terminal.style("dim", f"and {more:,} more definitions"))
+        terminal.print(terminal.style("dim", f"and {quantity(more, 'more definition')}"))
     distance = 0
     for one in result["affected"]:
         if one["distance"] != distance:
             distance = one["distance"]
-            terminal.print(terminal.style("dim", f"{distance} {'reference' if distance == 1 else 'references'} away"))
+            terminal.print(terminal.style("dim", f"{quantity(distance, 'reference')} away"))
         note = ["by name"] if one["confidence"] == "name" else []
         label = one["symbol"] or "(outside definitions)"
         _print_line(terminal, one, cwd, f":{one['line']}", [label], f"{one['reason']} {one['via']}", note, indent="  ")

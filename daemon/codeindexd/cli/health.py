@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from codeindexd.cli import progress
 from codeindexd.cli.terminal import Terminal, safe, safe_line
+from codeindexd.quantities import quantity
 
 if TYPE_CHECKING:
     from codeindexd.client.results import (
@@ -126,9 +127,9 @@ def history(entry: HistoryEntry | None) -> str:
     """Return how far a root's history is; "" if nothing about it is worth a line."""
     if entry is None or entry["state"] in ("off", "waiting", "unavailable"):
         return ""
-    counts = f"history: {progress.count(entry['commits'], 'commit')}"
+    counts = f"history: {quantity(entry['commits'], 'commit')}"
     if entry["state"] == "indexing":
-        known = f"{entry['commits']:,} of {progress.count(entry['total'], 'commit')}"
+        known = f"{entry['commits']:,} of {quantity(entry['total'], 'commit')}"
         counts = f"history: {known if entry['total'] else 'not read yet'}"
     notes = [
         *(["newer ones only (history.max_commits)"] if entry.get("truncated") else []),
@@ -151,7 +152,7 @@ def _failure(terminal: Terminal, failure: Failure, now: float) -> str:
     else:
         remedy = f"tried again in {progress.duration(failure['next_retry'] - now)}"
     what = f"{safe_line(failure['path'])}: {failure['stage']}: {safe(failure['error'])}"
-    return f"{terminal.style('warn', what)} ({progress.count(failure['attempts'], 'attempt')}, {remedy})"
+    return f"{terminal.style('warn', what)} ({quantity(failure['attempts'], 'attempt')}, {remedy})"
 
 
 def verify(terminal: Terminal, result: VerifyResult, *, seconds: float = 0.0) -> None:
@@ -162,10 +163,10 @@ def verify(terminal: Terminal, result: VerifyResult, *, seconds: float = 0.0) ->
             terminal.print(f"{terminal.style('warn', 'not verified')}: {safe(why)}")
             continue
         found = root["differences"]
-        outcome = terminal.style("good", "equal to the disk") if not found else progress.count(len(found), "difference")
+        outcome = terminal.style("good", "equal to the disk") if not found else quantity(len(found), "difference")
         if found and root.get("repaired"):
             outcome += ", repaired"
-        checked = f"{progress.count(root['files_checked'], 'file')}, {progress.count(root['chunks_checked'], 'chunk')}"
+        checked = f"{quantity(root['files_checked'], 'file')}, {quantity(root['chunks_checked'], 'chunk')}"
         took = progress.took(seconds) if is_one else ""
         terminal.print(f"{safe_line(root['path'])}: {checked}: {outcome}{took}")
         for difference in found[:_MAX_DIFFERENCES]:
@@ -175,13 +176,13 @@ def verify(terminal: Terminal, result: VerifyResult, *, seconds: float = 0.0) ->
         for note in root.get("notes", []):
             terminal.print(f"  {terminal.style('warn', safe(note))}")
     if not is_one and (took := progress.took(seconds)):
-        terminal.print(f"{progress.count(len(result['roots']), 'root')}{took}")
+        terminal.print(f"{quantity(len(result['roots']), 'root')}{took}")
     if not result["ok"]:
         terminal.note("hint: to repair the index: codeindex verify --repair")
 
 
 def _explain_directory(terminal: Terminal, path: str, summary: DirectorySummary) -> None:
-    terminal.print(f"{path}: {terminal.style('good', 'indexed')}, {progress.count(summary['indexed'], 'file')}")
+    terminal.print(f"{path}: {terminal.style('good', 'indexed')}, {quantity(summary['indexed'], 'file')}")
     for key in ("failed", "pending"):
         if summary[key]:
             terminal.print(f"  {summary[key]:,} {key}")
@@ -204,7 +205,7 @@ def explain(terminal: Terminal, result: ExplainResult) -> None:
         if result.get("encoding_guessed"):
             language += f" (encoding taken for {result.get('encoding', '')})"
         terminal.print(
-            f"{path}: {terminal.style('good', 'indexed')}{language}, {progress.count(len(result['chunks']), 'chunk')}"
+            f"{path}: {terminal.style('good', 'indexed')}{language}, {quantity(len(result['chunks']), 'chunk')}"
         )
         if result.get("partly_understood"):
             terminal.print("  not all of it was understood; definitions in it may be missing")
@@ -219,9 +220,7 @@ def explain(terminal: Terminal, result: ExplainResult) -> None:
     if hint := result.get("hint"):
         terminal.print(f"  {safe(hint)}")
     if failure := result["failure"]:
-        terminal.print(
-            f"  {failure['stage']}: {safe(failure['error'])} ({progress.count(failure['attempts'], 'attempt')})"
-        )
+        terminal.print(f"  {failure['stage']}: {safe(failure['error'])} ({quantity(failure['attempts'], 'attempt')})")
 
 
 def _table(terminal: Terminal, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

@@ -10,6 +10,7 @@ from codeindexd.cli.common_options import add_colour, add_limit, add_roots
 from codeindexd.cli.render import highlighted, matches, wanted_words
 from codeindexd.cli.terminal import Terminal, safe, safe_line
 from codeindexd.protocol.printable import day_of
+from codeindexd.quantities import quantity
 
 if TYPE_CHECKING:
     import argparse
@@ -61,7 +62,7 @@ def nothing_found(searched: int) -> str:
     """Return what is said if none of the commits that pass the filters answers a query."""
     if not searched:
         return "no commit passes the filters"
-    return f"no commit among {searched:,} {'that passes' if searched == 1 else 'that pass'} the filters"
+    return f"no commit among {quantity(searched, 'that passes', 'that pass')} the filters"
 
 
 def commit_line(terminal: Terminal, commit: LoggedCommit, words: frozenset[str], root: str = "") -> str:
@@ -86,7 +87,7 @@ def _files(commit: LoggedCommit) -> str:
         return "merge" if len(commit["parents"]) > 1 else ""
     shown = [_change(change) for change in commit["changes"][:_FILES_SHOWN]]
     if left := commit["files"] - len(shown):
-        shown.append(f"{left:,} more {'file' if left == 1 else 'files'}")
+        shown.append(quantity(left, "more file"))
     return ", ".join(shown)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from codeindexd.cli.columns import cut, cut_start, width_of
 from codeindexd.cli.terminal import Terminal, safe, safe_line
+from codeindexd.quantities import quantity
 
 if TYPE_CHECKING:
     from codeindexd.client.results import HistoryEntry, Progress, RootEntry
@@ -110,17 +111,12 @@ def _parts(progress: Progress) -> tuple[str, str, str, str]:
         files = "looking for changes" if "activity" in progress else "0/0 files"
     rate = f"{per_s:,.0f} files/s" if (per_s := progress.get("files_per_s")) else ""
     left = "" if (eta_s := progress.get("eta_s")) is None else f"{duration(eta_s)} left"
-    return files, count(progress.get("chunks_done", 0), "chunk"), rate, left
+    return files, quantity(progress.get("chunks_done", 0), "chunk"), rate, left
 
 
 def _percent(progress: Progress) -> str:
     total = progress.get("files_total", 0)
     return f"{progress.get('files_done', 0) * 100 // total} %" if total else "..."
-
-
-def count(number: int, noun: str) -> str:
-    """Format a number with its noun: ``1 file``, ``1,903 files``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def duration(seconds: float) -> str:
@@ -133,15 +129,13 @@ def duration(seconds: float) -> str:
     if whole < 86_400:
         return f"{whole // 3600} h {whole % 3600 // 60} min"
     days = whole // 86_400
-    return f"{days} day" if days == 1 else f"{days} days"
+    return quantity(days, "day")
 
 
 def summary(root: RootEntry, *, seconds: float = 0.0, skipped: Mapping[str, int] | None = None) -> str:
     """Return a line about a root: its state and size, the duration, and what is left out, by reason."""
-    text = (
-        f"{safe_line(root['path'])}: {root['state']}, {count(root['files'], 'file')}, {count(root['chunks'], 'chunk')}"
-    )
-    text += took(seconds)
+    size = f"{quantity(root['files'], 'file')}, {quantity(root['chunks'], 'chunk')}"
+    text = f"{safe_line(root['path'])}: {root['state']}, {size}{took(seconds)}"
     return f"{text} (left out: {left_out(skipped)})" if skipped else text
 
 
@@ -150,10 +144,10 @@ def history_summary(history: HistoryEntry | None) -> str:
     if history is None or history["state"] not in ("indexing", "complete"):
         return ""
     if history["state"] == "complete":
-        return f"history: {count(history['commits'], 'commit')}"
+        return f"history: {quantity(history['commits'], 'commit')}"
     if not history["total"]:
         return "history: not read yet; it follows in the background: codeindex status"
-    known = f"{history['commits']:,} of {count(history['total'], 'commit')}"
+    known = f"{history['commits']:,} of {quantity(history['total'], 'commit')}"
     return f"history: {known} so far; the others follow in the background: codeindex status"
 
 

@@ -13,6 +13,7 @@ from codeindexd.cli.signals import describe_part
 from codeindexd.cli.terminal import Terminal, safe, safe_line
 from codeindexd.errors import UsageError
 from codeindexd.protocol.snippets import lines_of
+from codeindexd.quantities import quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -78,7 +79,7 @@ def print_groups(
         suffix = f"{'/' if group['path'] else ''}" if is_directory else ""
         parts = [_link(terminal, group, cwd, suffix)]
         if is_directory:
-            parts.append(terminal.style("dim", f"{group['files']} {'file' if group['files'] == 1 else 'files'}"))
+            parts.append(terminal.style("dim", quantity(group["files"], "file")))
         terminal.print("  ".join(parts))
         for hit in hits:
             place = f"{hit['path'].rpartition('/')[2]}:{_best_line(hit)}" if is_directory else str(_best_line(hit))
@@ -173,8 +174,8 @@ def _headline(terminal: Terminal, place: Hit | Place, cwd: str, *, explain: bool
     parts.append(place["kind"])
     if explain and (score := place.get("score")) is not None:
         parts.append(terminal.style("dim", f"{score:.4f}"))
-    if count := place.get("copy_count"):
-        parts.append(terminal.style("dim", f"and {count} identical {'copy' if count == 1 else 'copies'}"))
+    if isinstance(count := place.get("copy_count"), int):
+        parts.append(terminal.style("dim", f"and {quantity(count, 'identical copy', 'identical copies')}"))
     return "  ".join(parts)
 
 

@@ -13,6 +13,7 @@ from typing import TextIO
 from codeindexd.errors import UsageError
 from codeindexd.protocol.printable import safe as safe
 from codeindexd.protocol.printable import safe_line as safe_line
+from codeindexd.quantities import quantity
 
 _CODES = {
     "path": "35",
@@ -140,9 +141,7 @@ class Terminal:
         # the cursor stands in a row of its own below the last line
         kept = fitting_lines(widths, self.out_width, self._rows - 1) if self._rows else len(lines)
         left = len(lines) - kept
-        more = (
-            [self.style("dim", f"{left:,} more {'line' if left == 1 else 'lines'}: enlarge the window")] if left else []
-        )
+        more = [self.style("dim", f"{quantity(left, 'more line')}: enlarge the window")] if left else []
         self._write_out("\x1b[H\x1b[2J" + "".join(f"{line}\n" for line in lines[:kept] + more), flush=True)
 
     @property

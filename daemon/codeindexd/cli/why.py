@@ -16,6 +16,7 @@ from codeindexd.cli.terminal import Terminal, safe, safe_line
 from codeindexd.client.core import absolute
 from codeindexd.errors import NotIndexedError, UsageError
 from codeindexd.protocol.printable import day_of
+from codeindexd.quantities import quantity
 
 if TYPE_CHECKING:
     import argparse
@@ -132,7 +133,7 @@ def print_history(terminal: Terminal, result: HistoryResult, cwd: str) -> None:
             elif changes[0]["path"] != now:
                 notes.append(f"as {changes[0]['path']}")
         elif changes:
-            notes = [f"{len(changes):,} files"]
+            notes = [quantity(len(changes), "file")]
         _print_brief(terminal, commit, notes=[note for note in notes if note])
     if result["truncated"]:
         shown = len(result["commits"])
@@ -144,9 +145,8 @@ def print_together(terminal: Terminal, result: TogetherResult, cwd: str) -> None
     """Print what changed together, with how often, tests apart."""
     if not result["commits"]:
         return
-    counted = "1 commit" if result["commits"] == 1 else f"{result['commits']:,} commits"
     what = safe_line(shown_path(dict(result), cwd)) if "path" in result else safe(result["name"])
-    terminal.print(f"{terminal.style('path', what)} changed in {counted}; with it:")
+    terminal.print(f"{terminal.style('path', what)} changed in {quantity(result['commits'], 'commit')}; with it:")
     for title, entries in (
         ("definitions", result.get("definitions", [])),
         ("files" if "definitions" in result else "", result["files"]),
@@ -188,7 +188,7 @@ def _print_commit(terminal: Terminal, commit: Mapping[str, Any], path: str) -> N
         for row in body[:_BODY_LINES]:
             terminal.print(f"    {safe(row)}".rstrip())
         if len(body) > _BODY_LINES:
-            left = f"{len(body) - _BODY_LINES:,} more lines"
+            left = quantity(len(body) - _BODY_LINES, "more line")
             terminal.print(terminal.style("dim", f"    {left}: git show {commit['short_id']}"))
     if commit["references"]:
         names = ", ".join(f"#{number}" for number in commit["references"][:10])

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from codeindexd.analysis.history.record import Commit, Person
+from codeindexd.quantities import quantity
 
 Entry = dict[str, Any]
 _SHORT_ID_CHARS = 10
@@ -35,7 +36,7 @@ def unfinished_note(known: int, total: int) -> str:
     """Return what is said of a history of which ``known`` of ``total`` commits are indexed; 0 if nobody counted yet."""
     if not total:
         return "the history is not read yet: no commit was looked at"
-    return f"the history is still being indexed: {known:,} of {total:,} commits"
+    return f"the history is still being indexed: {known:,} of {quantity(total, 'commit')}"
 
 
 def date_of(seconds: int, offset_minutes: int) -> str:

@@ -14,6 +14,7 @@ from codeindexd.analysis.history.record import Change, Commit
 from codeindexd.daemon.commit_entries import commit_entry, unfinished_note
 from codeindexd.indexing.line_questions import LineAnswer
 from codeindexd.protocol.places import path_to_json
+from codeindexd.quantities import quantity
 from codeindexd.roots import Root
 from codeindexd.search.file_roles import is_test
 from codeindexd.search.graph.queries import ShownDefinition
@@ -130,7 +131,8 @@ def of_definitions(
     newest_first = sorted(commits, key=lambda one: -commits[one].commit_time)
     notes = []
     if left_out:
-        notes.append(f"{left_out:,} more definitions have this name; qualify it, or ask for one by PATH:LINE")
+        others = quantity(left_out, "more definition has", "more definitions have")
+        notes.append(f"{others} this name; qualify it, or ask for one by PATH:LINE")
     if any(history.found.boundary for history in histories):
         notes.append(f"{_SHALLOW}; {_FETCH}")
     return {
@@ -256,8 +258,8 @@ def state_notes(state: HistoryState) -> list[str]:
 def _large(count: int) -> list[str]:
     if not count:
         return []
-    commits = "1 commit" if count == 1 else f"{count:,} commits"
-    return [f"{commits} with more than {LARGE_COMMIT} files left out: they say nothing about what belongs together"]
+    left_out = f"{quantity(count, 'commit')} with more than {LARGE_COMMIT} files left out"
+    return [f"{left_out}: so many files say nothing about what belongs together"]
 
 
 def _files_and_tests(

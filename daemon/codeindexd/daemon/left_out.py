@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from codeindexd.quantities import quantity
 from codeindexd.storage.catalog.summary import DirectorySummary, LeftOut
 from codeindexd.types import Counts
 
@@ -35,14 +36,14 @@ def note(summary: DirectorySummary) -> str:
     largest = next((group for group in groups if group.reason in _BY_RULE), None)
     if largest is None or largest.entries < max(_SUSPICIOUS_ENTRIES, _SUSPICIOUS_SHARE * summary.indexed):
         return ""
-    return _explain(f"only {_count(summary.indexed, 'file')} indexed", largest, 0)
+    return _explain(f"only {quantity(summary.indexed, 'file')} indexed", largest, 0)
 
 
 def _explain(what: str, group: LeftOut, others: int) -> str:
     """Return ``what`` with its cause ``group``, the number of entries left out by ``others``, and a remedy."""
     reason = group.reason if group.reason in _BY_RULE else f"skipped ({group.reason})"
-    also = f", and {_count(others, 'other entry', 'other entries')} for other reasons" if others else ""
-    return f"{what}: {_count(group.entries, 'entry', 'entries')} {cause(reason, group.rule)}{also}{_remedy(group)}"
+    also = f", and {quantity(others, 'other entry', 'other entries')} for other reasons" if others else ""
+    return f"{what}: {quantity(group.entries, 'entry', 'entries')} {cause(reason, group.rule)}{also}{_remedy(group)}"
 
 
 def cause(reason: str, rule: str) -> str:
@@ -75,7 +76,3 @@ def _split_rule(rule: str) -> tuple[str, str, str]:
     head, separator, pattern = rule.partition(": ")
     source, colon, line = head.rpartition(":")
     return (source, line, pattern) if separator and colon and line.isdecimal() else ("", "", "")
-
-
-def _count(number: int, noun: str, plural: str = "") -> str:
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -18,12 +18,12 @@ from codeindexd.indexing.history_status import HistoryStatus
 from codeindexd.indexing.progress import Progress
 from codeindexd.protocol.methods import HOW_TO_NARROW, MAX_LINES
 from codeindexd.protocol.places import path_to_json
+from codeindexd.quantities import quantity
 from codeindexd.roots import Root, RootProblem, RootStatus
 from codeindexd.roots.adoption import Adoption
 from codeindexd.roots.supervisor import FailedRoot
 from codeindexd.scan.relpath import ROOT, ancestors
 from codeindexd.search.confirm import cells_of
-from codeindexd.search.exact import file_count
 from codeindexd.search.grep import FileCount, GrepTotals, MatchedLine
 from codeindexd.search.grep_stream import Found, GrepStream
 from codeindexd.search.hits import Copy, Hit
@@ -385,10 +385,10 @@ def _grep_summary(
         more = totals.total - returned
         can_be_raised = params["stream"] or (params["limit"] or 0) < MAX_LINES
         advice = f"{'raise the limit, or ' if can_be_raised else ''}{HOW_TO_NARROW}"
-        notes.append(f"{more:,} more {'line matches' if more == 1 else 'lines match'}; {advice}")
+        notes.append(f"{quantity(more, 'more line matches', 'more lines match')}; {advice}")
     if not totals.total and not params["fixed"]:
         notes += notes_on_line_ends([params["pattern"]])
-    notes += [f"{file_count(files)} left out: {reason}" for reason, files in sorted(totals.left_out.items())]
+    notes += [f"{quantity(files, 'file')} left out: {reason}" for reason, files in sorted(totals.left_out.items())]
     left_out = totals.left_out + Counter(one.reason for one in unsearched if one.reason)
     return {
         "pattern": params["pattern"],

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from codeindexd.indexing.progress import Progress
+from codeindexd.quantities import quantity
 from codeindexd.types import RootState
 
 _UNCHANGED_ROUNDS = 30
@@ -43,7 +44,7 @@ class StatusLine:
         if not busy:
             return f"{len(roots)} roots, all fresh"
         left = sum(root.progress.files_left for root in busy)
-        return f"{len(roots)} roots, {len(busy)} {busy[0].state.value}, {left} files to go"
+        return f"{len(roots)} roots, {len(busy)} {busy[0].state.value}, {quantity(left, 'file')} to go"
 
     def update(self) -> str | None:
         """Return the line if it has changed since the last call, else None. Call this every few seconds.

@@ -22,6 +22,7 @@ from codeindexd.analysis.history.skipping import CommitGraph, Skips
 from codeindexd.analysis.history.working_file import as_stored, committed_versions, ignored_commits
 from codeindexd.errors import UsageError
 from codeindexd.indexing.line_questions import MOST_TEXT_LINES, LineAnswer, LineQuestion
+from codeindexd.quantities import quantity
 from codeindexd.scan.safe_read import NO_SUCH_FILE, read_beneath
 
 MOST_FILE_BYTES = 8 << 20
@@ -56,7 +57,9 @@ def answer(
     line_count = data.count(b"\n") + (not data.endswith(b"\n") and bool(data))
     for line in (question.first, question.changed_first):
         if line > line_count:
-            raise UsageError(f"{_shown(question.path)} has no line {line:,}", hint=f"the file has {line_count:,} lines")
+            raise UsageError(
+                f"{_shown(question.path)} has no line {line:,}", hint=f"the file has {quantity(line_count, 'line')}"
+            )
     ignored = ignored_commits(location)
     origins: list[BlamedLines] = []
     if question.first:

@@ -8,6 +8,7 @@ import anyio
 
 from codeindexd.mcp import scope
 from codeindexd.mcp.tool import Call
+from codeindexd.quantities import quantity
 
 if TYPE_CHECKING:
     from codeindexd.client.results import Progress, RootsResult
@@ -39,4 +40,5 @@ async def added(call: Call, path: str, *, wait: bool = True) -> RootsResult:
 
 def _progress(progress: Progress) -> tuple[float, float | None, str]:
     done, total = progress["files_done"], progress["files_total"]
-    return done, total or None, f"{done:,} of {total:,} files indexed" if total else f"{done:,} files indexed"
+    files = f"{done:,} of {quantity(total, 'file')}" if total else quantity(done, "file")
+    return done, total or None, f"{files} indexed"

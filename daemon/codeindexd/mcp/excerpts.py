@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from codeindexd.protocol.printable import safe_line
 from codeindexd.protocol.snippets import lines_of
+from codeindexd.quantities import quantity
 
 if TYPE_CHECKING:
     from codeindexd.client.results import Definition, Hit, Place
@@ -44,8 +45,8 @@ def headline(place: Hit | Place | Definition, path: str) -> str:
     if place["symbol"]:
         parts.append(middle_cut(place["symbol"], MAX_NAME_CHARS))
     parts.append(place["kind"])
-    if copies := place.get("copy_count"):
-        parts.append(f"+{copies} identical {'copy' if copies == 1 else 'copies'}")
+    if isinstance(copies := place.get("copy_count"), int):
+        parts.append(f"+{quantity(copies, 'identical copy', 'identical copies')}")
     return "  ".join(parts)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from codeindexd.errors import CodeindexError
+from codeindexd.quantities import quantity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +48,7 @@ async def state_notes(client: AsyncClient, state: str, roots: Sequence[str] | No
             if roots is None or root["path"] in roots:
                 done += root["progress"]["files_done"]
                 total += root["progress"]["files_total"]
-        share = f" ({done:,} of {total:,} files so far)" if total else ""
+        share = f" ({done:,} of {quantity(total, 'file')} so far)" if total else ""
         return [f"the index is being built{share}: an absence means nothing yet. Repeat the call later"]
     if state == "missing":
         return ["a directory that was searched is missing, so nothing in it can be found. Call status to see which"]

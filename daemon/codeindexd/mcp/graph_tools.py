@@ -25,6 +25,7 @@ from codeindexd.mcp.tool import (
     output_schema,
 )
 from codeindexd.mcp.tool_errors import for_model
+from codeindexd.quantities import quantity
 
 if TYPE_CHECKING:
     from codeindexd.client.results import ImpactResult, OutlineEntry
@@ -45,7 +46,7 @@ async def _outline(call: Call, values: dict[str, Any]) -> Answer:
     budget = noted(values["max_tokens"], notes)
     texts = list(_outlined(result["definitions"], 0))
     parts = [Part(text, text) for text in texts]
-    total = f"{result['path']}: {_counted(result['total'], 'definition')}"
+    total = f"{result['path']}: {quantity(result['total'], 'definition')}"
     head = Part(middle_cut(total, MAX_PATH_CHARS), "")
     shown = page_of(
         [part.cost for part in parts],
@@ -107,7 +108,7 @@ async def _impact(call: Call, values: dict[str, Any]) -> Answer:
     budget = noted(values["max_tokens"], notes)
     lines = _affected(result, scope)
     tests = [middle_cut(scope.shown(test["root"], test["path"]), MAX_PATH_CHARS) for test in result["tests"]]
-    head = f"{_counted(result['total'], 'place')} affected, {_counted(len(tests), 'test file')}"
+    head = f"{quantity(result['total'], 'place')} affected, {quantity(len(tests), 'test file')}"
     shown_tests = _fitting(tests, budget.left // _TESTS_SHARE)
     test_part = Part(f"Tests: {', '.join(shown_tests)}", shown_tests)
     room = budget.left - test_part.cost - tokens.count(head) - _FRAME_TOKENS
@@ -139,10 +140,6 @@ def _affected(result: ImpactResult, scope: Scope) -> list[FileLine]:
         for file in result["importers"]
     ]
     return lines
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _fitting(texts: Sequence[str], room: int) -> list[str]:

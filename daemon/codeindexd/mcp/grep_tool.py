@@ -28,6 +28,7 @@ from codeindexd.mcp.tool import (
 )
 from codeindexd.mcp.tool_errors import for_model
 from codeindexd.protocol.methods import HOW_TO_NARROW
+from codeindexd.quantities import quantity
 
 if TYPE_CHECKING:
     from codeindexd.client.results import GrepResult, Line
@@ -59,7 +60,7 @@ async def _grep(call: Call, values: dict[str, Any]) -> Answer:
     notes += await freshness.state_notes(call.client, result["state"], scope.roots)
     budget = noted(values["max_tokens"], notes)
     lines = _shown(result["matches"], scope)
-    total = f"{_counted(result['total'], 'matching line')} in {_counted(result['files'], 'file')}"
+    total = f"{quantity(result['total'], 'matching line')} in {quantity(result['files'], 'file')}"
     room = budget.left - _FRAME_TOKENS
     shown = page_of_lines(lines, values["page"], room)
     structured: dict[str, Any] = {"total": result["total"], "files": result["files"]}
@@ -71,18 +72,14 @@ async def _grep(call: Call, values: dict[str, Any]) -> Answer:
     text, structured["matches"] = shown_lines(lines[shown.start : shown.stop], room)
     if left:
         seen = len({(match["root"], match["path"]) for match in result["matches"][: shown.stop]})
-        files = f" in {_counted(result['files'] - seen, 'other file')}" if result["files"] > seen else ""
+        files = f" in {quantity(result['files'] - seen, 'other file')}" if result["files"] > seen else ""
         structured["more"] = f"{left:,} more{files}; narrow with path=..., or repeat with page={values['page'] + 1}"
         text = f"{text}\n({structured['more']})"
     return with_notes(f"{head}\n{text}", structured, budget)
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
 def _nothing(result: GrepResult) -> str:
-    return f"No line matches in {_counted(result['searched'], 'file')} that could contain it."
+    return f"No line matches in {quantity(result['searched'], 'file')} that could contain it."
 
 
 def _shown(matches: Sequence[Line], scope: Scope) -> list[FileLine]:

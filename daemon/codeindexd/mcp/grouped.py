@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from codeindexd.mcp.answers import Answer, Budget, Part, assembled, cut_to, page_of, with_notes
 from codeindexd.mcp.excerpts import MAX_PATH_CHARS, Detail, excerpt, headline, middle_cut, words_of
+from codeindexd.quantities import quantity
 
 if TYPE_CHECKING:
     from codeindexd.client.results import Group, SearchResult
@@ -25,7 +26,7 @@ def grouped_answer(
     room = budget.left - Part(more, more).cost
     shown = page_of([part.cost for part in parts], page, room=room, most=limit)
     if not shown:
-        text = nothing if page == 1 else f"There is no page {page}: {len(parts)} results in all."
+        text = nothing if page == 1 else f"There is no page {page}: {quantity(len(parts), 'result')} in all."
         return with_notes(text, {"hits": [], "message": text}, budget)
     rest = more.format(page + 1) if shown.stop < len(parts) else None
     answer = assembled(parts[shown.start : shown.stop], "hits", budget, more=rest)
@@ -38,7 +39,7 @@ def _part(group: Group, result: SearchResult, scope: Scope, words: frozenset[str
     is_directory = "files" in group
     head = middle_cut(f"{path.removesuffix('/')}/" if is_directory else path, MAX_PATH_CHARS)
     if is_directory:
-        head += f"  {group['files']} {'file' if group['files'] == 1 else 'files'}"
+        head += f"  {quantity(group['files'], 'file')}"
     lines = []
     for position in group["hits"]:
         hit = result["hits"][position]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from codeindexd.mcp.answers import Answer, Budget, Part, assembled, cut_to, page_of, with_notes
 from codeindexd.mcp.excerpts import Detail, best_line, excerpt, headline, middle_cut, words_of
+from codeindexd.quantities import quantity
 
 if TYPE_CHECKING:
     from codeindexd.client.results import Definition, Hit
@@ -66,7 +67,7 @@ def ranked_answer(
     places = [entry.part(Detail.PLACE) for entry in entries]
     shown = page_of([part.cost for part in places], page, room=room, most=limit)
     if not shown:
-        text = nothing if page == 1 else f"There is no page {page}: {len(hits)} hits in all."
+        text = nothing if page == 1 else f"There is no page {page}: {quantity(len(hits), 'hit')} in all."
         return with_notes(text, {"hits": [], "message": text}, budget)
     parts = places[shown.start : shown.stop]
     budget.left -= sum(part.cost for part in parts)

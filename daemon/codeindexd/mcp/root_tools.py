@@ -12,6 +12,7 @@ from codeindexd.mcp.excerpts import middle_cut
 from codeindexd.mcp.scope import ALL
 from codeindexd.mcp.tool import MAX_TOKENS, NUMBER, ROOTS, TEXT, Call, Tool, listed, output_schema
 from codeindexd.mcp.tool_errors import for_model
+from codeindexd.quantities import quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,11 +67,12 @@ def _root(status: RootStatus, room: int) -> Part:
 
 
 def _lines(status: RootStatus) -> Iterator[str]:
-    left = f", {status['pending_files']:,} files left" if status["pending_files"] else ""
+    left = f", {quantity(status['pending_files'], 'file')} left" if status["pending_files"] else ""
     progress = status["progress"]
     if status["state"] in _BUSY and progress["eta_s"]:
         left += f", about {progress['eta_s']:.0f} s"
-    yield f"{status['path']}: {status['state']}, {status['files']:,} files, {status['chunks']:,} chunks{left}"
+    size = f"{quantity(status['files'], 'file')}, {quantity(status['chunks'], 'chunk')}"
+    yield f"{status['path']}: {status['state']}, {size}{left}"
     for problem in status.get("problems", []):
         yield f"  {for_model(problem['message'])} ({for_model(problem['hint'])})"
     for note in status.get("notes", []):
@@ -78,14 +80,14 @@ def _lines(status: RootStatus) -> Iterator[str]:
     for failure in status["failures"][:_MOST_FAILURES]:
         yield f"  not indexed: {middle_cut(failure['path'], 200)}: {middle_cut(failure['error'], 200)}"
     if (more := status["failed_files"] - _MOST_FAILURES) > 0:
-        yield f"  and {more:,} more files are not indexed"
+        yield f"  and {quantity(more, 'more file is', 'more files are')} not indexed"
 
 
 async def _add_root(call: Call, values: dict[str, Any]) -> Answer:
     result = await added(call, values["path"], wait=values["wait"])
     parts = [
         Part(
-            f"{root['path']}: {root['state']}, {root['files']:,} files",
+            f"{root['path']}: {root['state']}, {quantity(root['files'], 'file')}",
             {"path": root["path"], "state": root["state"], "files": root["files"]},
         )
         for root in result["roots"]

@@ -28,6 +28,7 @@ from codeindexd.mcp.tool import (
     output_schema,
 )
 from codeindexd.mcp.tool_errors import for_model
+from codeindexd.quantities import quantity
 
 _MOST_HITS = 50
 _SLASH = re.compile(r"(\\.)|/")
@@ -82,7 +83,7 @@ async def _search(call: Call, values: dict[str, Any]) -> Answer:
     if result["dense_coverage"] < 1:
         notes.append(f"{result['dense_coverage']:.0%} of the code can be found by meaning so far")
     searched = result.get("searched")
-    files = "" if searched is None else f" in {searched:,} {'file' if searched == 1 else 'files'}"
+    files = "" if searched is None else f" in {quantity(searched, 'file')}"
     nothing = f"No hits{files}. Try other words, or grep for a word that must be in the code."
     budget, query = noted(values["max_tokens"], notes), values["query"]
     if "groups" in result:

@@ -16,6 +16,7 @@ from codeindexd.mcp.lines_by_file import FileLine, page_of_lines, shown_lines
 from codeindexd.mcp.ranked import HIT_FIELDS, ranked_answer
 from codeindexd.mcp.tool import MAX_TOKENS, NUMBER, PAGE, ROOTS, SYNC, TEXT, Call, Tool, listed, output_schema
 from codeindexd.mcp.tool_errors import for_model
+from codeindexd.quantities import quantity
 
 if TYPE_CHECKING:
     from codeindexd.client.results import (
@@ -74,7 +75,7 @@ async def _symbol(call: Call, values: dict[str, Any]) -> Answer:
     if relation is Relation.REFERENCES:
         return _references(result, scope, budget, values)
     name = cut_to(name, values["max_tokens"] // 8)
-    head = f"{_counted(result['total'], relation.value.removesuffix('s'))} of {name}"
+    head = f"{quantity(result['total'], relation.value.removesuffix('s'))} of {name}"
     if defined := _places(result["targets"], scope, values["max_tokens"]):
         head += f", defined at {defined}"
     elif not result["total"]:
@@ -106,7 +107,7 @@ def _references(result: RefsResult, scope: Scope, budget: Budget, values: dict[s
         )
         for one in sorted(result["references"], key=lambda one: (one["root"], one["path"], one["line"]))
     ]
-    head = f"{_counted(total, 'use')} in {_counted(result['files'], 'file')}"
+    head = f"{quantity(total, 'use')} in {quantity(result['files'], 'file')}"
     structured: dict[str, Any] = {"total": total, "files": result["files"]}
     if defined := _places(result["targets"], scope, values["max_tokens"]):
         structured["defined"] = defined
@@ -139,10 +140,6 @@ def _places(targets: Sequence[GraphTarget], scope: Scope, max_tokens: int) -> st
     first = f"{scope.shown(targets[0]['root'], targets[0]['path'])}:{targets[0]['line']}"
     more = f" and {len(targets) - 1} more" if len(targets) > 1 else ""
     return cut_to(first, max_tokens // 8) + more
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 SYMBOL = Tool(

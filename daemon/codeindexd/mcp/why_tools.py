@@ -15,6 +15,7 @@ from codeindexd.mcp.tool import MAX_TOKENS, NUMBER, PAGE, ROOTS, SYNC, TEXT, Cal
 from codeindexd.mcp.tool_errors import for_model
 from codeindexd.protocol.methods import MAX_LIMIT
 from codeindexd.protocol.printable import day_of, safe
+from codeindexd.quantities import quantity
 
 if TYPE_CHECKING:
     from codeindexd.client.results import CompanionEntry, HistoryResult, WhyResult
@@ -104,7 +105,7 @@ async def _history(call: Call, values: dict[str, Any]) -> Answer:
 
 
 def _history_head(result: HistoryResult, scope: Scope) -> str:
-    count = f"{result['total']:,} commit{'' if result['total'] == 1 else 's'}"
+    count = quantity(result["total"], "commit")
     places = [
         f"{safe_cut(scope.shown(one.get('root', ''), one['path']), MAX_PATH_CHARS)}:{one['line']}"
         for one in result.get("definitions", [])

@@ -10,6 +10,7 @@ from codeindexd.errors import FailedError, TimedOutError
 from codeindexd.indexing.catch_up import CatchUp
 from codeindexd.indexing.ingest import Ingest
 from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
+from codeindexd.quantities import quantity
 from codeindexd.roots.busy import BusyFiles
 from codeindexd.roots.hints import Hints
 from codeindexd.roots.presence import Presence
@@ -99,7 +100,7 @@ class Sync:
                 return TimedOutError(f"{message}: {problem.message}", hint=problem.hint)
         left = len(self._ingest.queue)
         return TimedOutError(
-            f"{message} ({left:,} {'file' if left == 1 else 'files'} to go)",
+            f"{message} ({quantity(left, 'file')} to go)",
             hint="use a longer timeout; to see the progress: codeindex status",
         )
 

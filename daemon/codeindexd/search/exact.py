@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codeindexd.analysis.chunking.indexed_text import IndexedText
+from codeindexd.quantities import quantity
 from codeindexd.search.grep import GrepRequest, is_affordable, texts_to_search
 from codeindexd.search.line_matcher import LineMatch, LineMatcher
 from codeindexd.search.query import ParsedQuery
@@ -74,12 +75,7 @@ def _chunks_by_matcher(
             if read.text is not None and is_affordable(matcher, read.text.utf8, left_out):
                 chunks |= chunks_on_lines(snapshot, file, read.text, matcher.lines(read.text.utf8)).keys()
         yield chunks
-    notes += [f"{file_count(number)} left out: {reason}" for reason, number in left_out.items()]
-
-
-def file_count(number: int) -> str:
-    """Return a number of files for a note: "1 file", "1,200 files"."""
-    return f"{number:,} {'file' if number == 1 else 'files'}"
+    notes += [f"{quantity(number, 'file')} left out: {reason}" for reason, number in left_out.items()]
 
 
 def ignores_case(literal: str) -> bool:

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from codeindexd.search.exact import file_count, ignores_case
+from codeindexd.quantities import quantity
+from codeindexd.search.exact import ignores_case
 from codeindexd.search.grep import GrepRequest, GrepResult, grep_root
 from codeindexd.search.line_matcher import LineMatcher
 from codeindexd.search.query import ParsedQuery
@@ -64,7 +65,7 @@ def _folded(group: Sequence[RootNote]) -> str:
         return "".join(first)
     if first.root:
         return f"{first.start}{len(group)} roots{first.end}"
-    return f"{first.start}{first.detail}, and in {_more_roots(len(group) - 1)}"
+    return f"{first.start}{first.detail}, and in {quantity(len(group) - 1, 'more root')}"
 
 
 def asks_for_text(parsed: ParsedQuery) -> bool:
@@ -79,22 +80,16 @@ def notes_on_others(matching: Sequence[str], not_examined: int) -> list[str]:
         notes.append(f"{matching[0]} has a match, and was not searched")
     elif matching:
         more = len(matching) - _MOST_SUGGESTIONS
-        shown = ", ".join(matching[:_MOST_SUGGESTIONS]) + (f" and {_more_roots(more)}" if more > 0 else "")
+        shown = ", ".join(matching[:_MOST_SUGGESTIONS]) + (f" and {quantity(more, 'more root')}" if more > 0 else "")
         notes.append(f"{shown} have a match, and were not searched")
     if not_examined > 0:
-        notes.append(f"{_more_roots(not_examined)} {'was' if not_examined == 1 else 'were'} not looked at")
+        notes.append(f"{quantity(not_examined, 'more root was', 'more roots were')} not looked at")
     return notes
 
 
 def notes_on_unexamined(roots: int) -> list[str]:
     """Return the note on how many of the ``roots`` that were searched were not examined for what comes close."""
-    return (
-        [f"{_more_roots(roots)} {'was' if roots == 1 else 'were'} not examined for what comes close"] if roots else []
-    )
-
-
-def _more_roots(number: int) -> str:
-    return f"{number:,} more {'root' if number == 1 else 'roots'}"
+    return [f"{quantity(roots, 'more root was', 'more roots were')} not examined for what comes close"] if roots else []
 
 
 def has_match(pinned: PinnedRoot, parsed: ParsedQuery) -> bool:
@@ -172,7 +167,7 @@ def _first_match(pinned: PinnedRoot, parsed: ParsedQuery, matcher: LineMatcher) 
     if not found.lines:
         return ""
     first = found.lines[0]
-    more = f" and {found.total - 1:,} more {'line' if found.total == 2 else 'lines'}" if found.total > 1 else ""
+    more = f" and {quantity(found.total - 1, 'more line')}" if found.total > 1 else ""
     return f"{first.path.decode('utf-8', 'replace')}:{first.line}{more}"
 
 
@@ -181,9 +176,9 @@ def notes_on_unindexed(counts: Iterable[Counts]) -> list[str]:
     every = [*counts]
     notes = []
     if pending := sum(one.pending for one in every):
-        notes.append(f"{file_count(pending)} not indexed yet")
+        notes.append(f"{quantity(pending, 'file')} not indexed yet")
     if failed := sum(one.failed for one in every):
-        notes.append(f"{file_count(failed)} not indexed because of an error")
+        notes.append(f"{quantity(failed, 'file')} not indexed because of an error")
     if oversized := sum(one.skipped.get("oversized", 0) for one in every):
-        notes.append(f"{file_count(oversized)} too large for search; grep finds text of this size")
+        notes.append(f"{quantity(oversized, 'file')} too large for search; grep finds text of this size")
     return notes

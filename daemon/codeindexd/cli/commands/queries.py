@@ -12,6 +12,7 @@ from codeindexd.cli.run import DONE, NOTHING, Run
 from codeindexd.client.core import enclosing_repository
 from codeindexd.client.sync import Client
 from codeindexd.errors import NotIndexedError, UsageError
+from codeindexd.quantities import quantity
 
 if TYPE_CHECKING:
     from codeindexd.client.results import SearchResult
@@ -147,10 +148,8 @@ def _print_hits(run: Run, result: SearchResult) -> None:
             render.print_hits(run.terminal, result, context=context, cwd=cwd, explain=explain, copies=args.copies)
     run.terminal.flush()
     if not result["hits"]:
-        searched = result.get("searched")
-        is_whole = searched is not None and result["state"] != "missing"
-        files = "" if not is_whole else f" in {searched:,} {'file' if searched == 1 else 'files'}"
-        run.terminal.note(f"no hits{files}")
+        searched = result.get("searched") if result["state"] != "missing" else None
+        run.terminal.note("no hits" if searched is None else f"no hits in {quantity(searched, 'file')}")
     run.print_notes_and_state(result)
     if result["dense_coverage"] < 1:
         run.terminal.note(f"note: {result['dense_coverage']:.0%} of the code can be found by meaning so far")

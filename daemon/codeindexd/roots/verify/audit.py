@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from codeindexd.analysis.tokens import path_words
 from codeindexd.protocol.places import text_of_path
+from codeindexd.quantities import quantity
 from codeindexd.roots.verify.audit_result import AuditResult
 from codeindexd.roots.verify.compare import compare_files, compare_skipped_text
 from codeindexd.roots.verify.sample import compare_sample
@@ -141,7 +142,7 @@ def _compare_tree(target: AuditTarget, found: AuditResult) -> list[bytes]:
                 terms.append((file.file_id, path_words(file.entry.path)))
         _compare_lexical(snapshot, terms, found)
         if left_out:
-            files = "1 file was" if left_out == 1 else f"{left_out:,} files were"
+            files = quantity(left_out, "file was", "files were")
             found.notes.append(f"{files} not compared, because {'it' if left_out == 1 else 'they'} cannot be read now")
     return paths
 
