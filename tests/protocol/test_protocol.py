@@ -147,7 +147,7 @@ def test_integral_floats_and_nulls_are_accepted() -> None:
 
 
 def test_lone_surrogates_in_text_are_replaced() -> None:
-    call("search", query="a\ud800b").params["query"].encode("utf-8")
+    assert call("search", query="a\ud800b").params["query"] == "a?b"
 
 
 def test_a_path_that_is_not_utf8_survives_as_text_and_base64() -> None:

@@ -47,15 +47,15 @@ def test_adding_no_hints_changes_no_deadline() -> None:
     debouncer.add([b"a"], 0.0)
     debouncer.add(iter(()), 0.09)
     assert debouncer.due(0.1) == {b"a"}
-    assert debouncer.flush(99.0) is None
+    assert debouncer.flush() is None
 
 
 def test_too_many_hints_collapse_to_parents_and_at_last_to_the_root() -> None:
     debouncer = Debouncer(0.1, 1.0, 3)
     debouncer.add([b"src/x/1", b"src/x/2", b"src/x/3", b"top"], 0.0)
-    assert debouncer.flush(99.0) == {b"src/x", b"top"}
+    assert debouncer.flush() == {b"src/x", b"top"}
     debouncer.add([b"a", b"b", b"c", b"d"], 0.0)
-    assert debouncer.flush(99.0) == {b""}
+    assert debouncer.flush() == {b""}
 
 
 def test_names_with_a_common_prefix_are_not_below_each_other() -> None:
@@ -88,7 +88,7 @@ def test_no_hint_is_lost_and_none_is_late(timeline: list[tuple[float, list[bytes
             waiting.setdefault(path, now)
         assert (debouncer.next_due() is not None) == bool(waiting)
         assert len(debouncer) <= limit
-    last = debouncer.flush(99.0) or frozenset()
+    last = debouncer.flush() or frozenset()
     assert all(covers(last, path) for path in waiting)
 
 

@@ -25,7 +25,7 @@ def _scan(root: Path, home: Path, *below: bytes) -> Scan:
 
 
 def _changes(files: RuleFiles) -> bool:
-    return not files.now().agrees_with(files)
+    return bool(files.now().changed_from(files))
 
 
 @pytest.fixture

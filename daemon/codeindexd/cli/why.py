@@ -101,7 +101,7 @@ def print_why(terminal: Terminal, result: WhyResult, cwd: str) -> None:
             terminal.print(f"{terminal.style('dim', head)}  {shown}".rstrip())
     for one in result["commits"]:
         terminal.print()
-        _print_commit(terminal, one, result["path"])
+        _print_commit(terminal, one)
     if result["earlier"]:
         definition = result["definition"]
         what = safe(definition["symbol"]) if definition else "these lines"
@@ -175,7 +175,7 @@ def _print_companion(terminal: Terminal, one: CompanionEntry, result: TogetherRe
     terminal.print(f"{share}  {terminal.style('path', path)}{symbol}{terminal.style('dim', ago)}")
 
 
-def _print_commit(terminal: Terminal, commit: Mapping[str, Any], path: str) -> None:
+def _print_commit(terminal: Terminal, commit: Mapping[str, Any]) -> None:
     """Print a commit with its message."""
     lines = ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in commit["lines"][:10])
     more = ", ..." if len(commit["lines"]) > 10 else ""

@@ -6,7 +6,7 @@ import contextlib
 import resource
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -65,10 +65,8 @@ _DOWNLOAD_S = 3600.0  # the longest that the service manager waits for a model; 
 _UNMANAGED_INTERVAL_S = 3600.0  # without a service manager, nobody reads the reports
 
 
-async def run(
-    config: Config, *, paths: Paths, log_destination: LogDestination, ready: Callable[[], None] | None = None
-) -> None:
-    """Run the daemon until SIGTERM, SIGINT or a ``shutdown`` request. Calls ``ready`` once clients can connect.
+async def run(config: Config, *, paths: Paths, log_destination: LogDestination) -> None:
+    """Run the daemon until SIGTERM, SIGINT or a ``shutdown`` request.
 
     Raises AlreadyRunningError, ConfigError, EmbedderError, and FailedError for a directory or socket that cannot be
     used.
@@ -80,8 +78,6 @@ async def run(
     paths.create()
     with Lock(paths.lock), AddressFile(paths.address_file) as address:
         async with Daemon(config, paths, address, log_destination).running() as daemon:
-            if ready:
-                ready()
             await daemon.stopping.wait()
             activation.notify_stopping()
             log.info("stopping")

@@ -170,7 +170,7 @@ def _shown_definition(one: ShownDefinition) -> Entry:
     return entry | {"line": one.line.number, "column": one.line.column}
 
 
-def _user(file: CodeFile, target: Target | None) -> Entry:
+def _user(target: Target | None) -> Entry:
     """Return the fields of the definition that contains a reference; empty ones for code outside definitions."""
     if target is None:
         return {"symbol": "", "kind": "file"}
@@ -191,7 +191,7 @@ def _use(one: ShownUse) -> Entry:
         "text": one.line.text,
         "reference": use.reference.kind.name.lower(),
         "confidence": use.confidence.label,
-        **_user(use.file, use.user),
+        **_user(use.user),
     }
 
 
@@ -208,7 +208,7 @@ def _calls(asked: str, found: CallsAnswer, below: str) -> Entry:
 def _node(root: SearchableRoot, node: CallNode, below: str) -> Entry:
     return {
         **_file(root, node.file),
-        **_user(node.file, node.target),
+        **_user(node.target),
         "confidence": node.confidence.label,
         "calls": [_line(line) for line in node.lines],
         "call_count": node.calls,
@@ -221,7 +221,7 @@ def _node(root: SearchableRoot, node: CallNode, below: str) -> Entry:
 def _reached(root: SearchableRoot, one: Reached) -> Entry:
     return {
         **_file(root, one.file),
-        **_user(one.file, one.target),
+        **_user(one.target),
         "line": one.line,
         "distance": one.distance,
         "confidence": one.confidence.label,

@@ -20,7 +20,6 @@ from codeindexd.protocol.faults import (
 )
 from codeindexd.protocol.framing import (
     MAX_REQUEST_BYTES,
-    PROTOCOL_VERSION,
     LineBuffer,
     Request,
     decode,
@@ -53,7 +52,6 @@ __all__ = [
     "MAX_SOCKET_PATH",
     "METHODS",
     "PARSE_ERROR",
-    "PROTOCOL_VERSION",
     "UNKNOWN_METHOD",
     "Address",
     "LineBuffer",

@@ -19,7 +19,6 @@ from codeindexd.protocol.faults import (
 )
 from codeindexd.protocol.methods import METHODS, validate
 
-PROTOCOL_VERSION: Final = 1
 MAX_REQUEST_BYTES: Final = 1 << 20
 
 

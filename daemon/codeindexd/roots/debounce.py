@@ -57,9 +57,9 @@ class Debouncer:
     def due(self, now: float) -> Batch | None:
         """Return the present batch if it is due, and start a new one; otherwise None."""
         when = self.next_due()
-        return self.flush(now) if when is not None and now >= when else None
+        return self.flush() if when is not None and now >= when else None
 
-    def flush(self, now: float) -> Batch | None:
+    def flush(self) -> Batch | None:
         """Return the present batch, due or not, and start a new one; None if it is empty."""
         if not self._paths:
             return None

@@ -105,7 +105,7 @@ class Hints:
             self._add_due(now)
             due = self._debouncer.next_due()
             if due is not None and not self._is_held and (self._flush or now >= due):
-                batch = self._debouncer.flush(now)
+                batch = self._debouncer.flush()
                 assert batch is not None
                 self._flush, self._is_scanning, self._has_hints = False, self._has_hints, False
                 self._drop_scanned(batch)

@@ -67,10 +67,6 @@ class RuleFiles:
         now_ns = time.time_ns()
         return RuleFiles({file: _read_state(file, state, now_ns)[0] for file, state in self._states.items()})
 
-    def agrees_with(self, others: RuleFiles) -> bool:
-        """Return True if every file that is in both has the same content."""
-        return not self.changed_from(others)
-
     def changed_from(self, others: RuleFiles) -> set[bytes]:
         """Return the hints of all files that are in both and whose content differs."""
         return {

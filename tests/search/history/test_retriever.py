@@ -14,7 +14,7 @@ import pytest
 from codeindexd.analysis.embedding.static import StaticModel
 from codeindexd.errors import NoHistoryError
 from codeindexd.search.history.log import CommitSearcher
-from codeindexd.search.history.retriever import past_changes, past_files, recency
+from codeindexd.search.history.retriever import past_changes, past_files
 from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.storage.history import HistorySnapshot, HistoryStore
 from search.history.test_log import read_into
@@ -79,14 +79,6 @@ def test_nothing_later_than_head_is_known(
     assert {ids[number] for number in ids} == set(repo.log())
     found = past_changes(snapshot, searcher, "leak of session cookies", now=lambda: NOW)
     assert set(found.files) <= {b"old.py", b"test_old.py", b"chart.py"}
-    store.close()
-
-
-def test_recency(repo: GitRepositoryForTests, tmp_path: Path) -> None:
-    store = HistoryStore.open_or_rebuild(tmp_path / "store", fingerprint="f", dimensions=256)
-    found = recency(read_into(store, repo), [b"cookies.py", b"test_old.py", b"none.py"], now=lambda: NOW)
-    assert found.keys() == {b"cookies.py", b"test_old.py"}
-    assert 0.99 < found[b"test_old.py"] < found[b"cookies.py"] <= 1.0
     store.close()
 
 

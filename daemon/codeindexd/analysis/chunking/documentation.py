@@ -13,7 +13,6 @@ _MOST_ROWS: Final = 40  # of a comment that are read
 _READ: Final = 600  # bytes of a docstring that are read
 _SENTENCE: Final = re.compile(r"(.+?[.!?])(?=\s|$)")
 _DOCSTRING: Final = re.compile(rb"""[rRuUbB]{0,2}("{3}|'{3}|"|')(.*)""", re.DOTALL)
-_ELIXIR_DOC: Final = re.compile(rb"@(?:doc|moduledoc|typedoc)\s+(?:~S)?(\"{3}|\")")
 _LINE_COMMENTS: Final = {
     "#": (
         *("bash", "elixir", "hcl", "julia", "php", "python", "ruby", "toml", "yaml"),

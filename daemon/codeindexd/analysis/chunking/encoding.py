@@ -35,7 +35,6 @@ class Decoded(Struct, frozen=True, eq=False):
     utf8: bytes
     encoding: str
     bom: int
-    source_size: int
     _lines: tuple[np.ndarray, np.ndarray] | None = None  # offsets of every row's start: (in UTF-8, in the source)
 
     @property
@@ -113,7 +112,7 @@ def _utf8(data: bytes, bom: int) -> Decoded | None:
     if body.isascii() or _is_utf8(body):
         if _ends_lines_with_cr(body):
             body = body.replace(b"\r", b"\n")
-        return Decoded(body, "utf-8-sig" if bom else "utf-8", bom, len(data))
+        return Decoded(body, "utf-8-sig" if bom else "utf-8", bom)
     probe = data[:_PROBE_BYTES]
     if len(probe) - len(probe.translate(None, _CONTROLS)) > len(probe) // 50:
         return None
@@ -164,7 +163,7 @@ def _recoded(data: bytes, text: str, encoding: str, bom: int) -> Decoded:
         sources = _after_newlines(units == newline) * 2 + bom
     else:
         sources = _after_newlines(np.frombuffer(data, np.uint8) == newline)
-    return Decoded(utf8, encoding, bom, len(data), (np.append(rows, len(utf8)), np.append(sources, len(data))))
+    return Decoded(utf8, encoding, bom, (np.append(rows, len(utf8)), np.append(sources, len(data))))
 
 
 def _ends_lines_with_cr(text: bytes) -> bool:

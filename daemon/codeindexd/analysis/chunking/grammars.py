@@ -196,8 +196,3 @@ def fingerprint(language: str) -> str:
     for source in sources:
         parts += [source.distribution, _version(source.distribution)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-
-
-def grammar_versions() -> dict[str, str]:
-    """Return the installed version of each grammar by language, "absent" if it is not installed; for diagnosis."""
-    return {language: _version(source.distribution) for language, source in sorted(_SOURCES.items())}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codeindexd.scan.ignore.builtin import PACKAGE_FILES, VENDOR, VENDOR_CONTENT, Verdict, is_sensitive_name
+from codeindexd.scan.ignore.builtin import PACKAGE_FILES, VENDOR, VENDOR_CONTENT, Verdict
 from codeindexd.scan.ignore.rules import GITIGNORE, IGNORE_FILES, OWN_IGNORE, IgnoreRules, Source
 
 __all__ = [
@@ -15,5 +15,4 @@ __all__ = [
     "IgnoreRules",
     "Source",
     "Verdict",
-    "is_sensitive_name",
 ]

@@ -176,12 +176,6 @@ def is_backup_name(name: bytes) -> bool:
     return name.endswith(b"~") or name.startswith(b".#") or (name.startswith(b"#") and name.endswith(b"#"))
 
 
-def is_sensitive_name(name: bytes) -> bool:
-    """Return True if files of this name are never read, whatever the configuration says."""
-    verdict = file_verdict(name)
-    return verdict is not None and verdict.reason == "sensitive"
-
-
 def directory_verdict(name: bytes, package_file: bytes = b"") -> Verdict | None:
     """Return the default verdict on a directory ``name``, also for being hidden; None if it is kept.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from codeindexd.analysis.history.record import Change, Commit
 from codeindexd.errors import NoHistoryError
@@ -69,7 +69,6 @@ class TogetherDefinitions(Struct, frozen=True):
     commits: Mapping[int, Commit]
     prefix: bytes
     state: HistoryState
-    own_files: Collection[bytes] = field(default_factory=frozenset)
 
 
 def of_path(history: History, path: bytes, limit: int) -> FileChanges:
@@ -198,7 +197,7 @@ def together_with_definition(history: History, name: str) -> TogetherDefinitions
         names = {change.name for change in touched}
         numbers = list(dict.fromkeys(change.number for change in touched))[:_MOST_COMMITS]
         commits = snapshot.commits(numbers)
-        own: Counter[bytes] = Counter()
+        own: set[bytes] = set()
         definitions, files = [], []
         for number in numbers:
             if number not in commits:
@@ -217,7 +216,7 @@ def together_with_definition(history: History, name: str) -> TogetherDefinitions
             return {item: counts.get(item[1], 0) for item in items}
 
         with_definition = companions(definitions, asked, totals)
-        with_file = companions(files, set(own), snapshot.counts_of_paths)
+        with_file = companions(files, own, snapshot.counts_of_paths)
         shown = {*_shown(with_definition), *_shown(with_file)}
         return TogetherDefinitions(
             with_definition,
@@ -226,7 +225,6 @@ def together_with_definition(history: History, name: str) -> TogetherDefinitions
             snapshot.commits(sorted(shown)),
             snapshot.location.prefix,
             snapshot.state,
-            frozenset(own),
         )
 
 

@@ -6,7 +6,7 @@ These are values that a ranking of code can use: they say nothing about whether 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 from msgspec import Struct, field
@@ -20,7 +20,6 @@ Key = TypeVar("Key")
 _COMMITS: Final = 40
 _MOST_FILES: Final = 50  # of a commit: one that changes more says little about each of them
 _HALF_LIFE_S: Final = 4 * 365.25 * 86400
-_RECENT_HALF_LIFE_S: Final = 365.25 * 86400
 
 
 class PastChanges(Struct):
@@ -55,7 +54,7 @@ def past_changes(
         commit = commits.get(number)
         if commit is None or not 0 < len(commit.changes) <= _MOST_FILES or score <= 0:
             continue
-        weight = (score / top) ** 2 * _decayed(now() - when, _HALF_LIFE_S) / len(commit.changes) ** 0.5
+        weight = (score / top) ** 2 * _decayed(now() - when) / len(commit.changes) ** 0.5
         for change in commit.changes:
             path = names.of(change.path, places[number])
             if not path.startswith(prefix):
@@ -86,21 +85,9 @@ def past_files(searcher: CommitSearcher, root: SearchableRoot, text: str) -> dic
         return {}
 
 
-def recency(
-    snapshot: HistorySnapshot, paths: Sequence[bytes], *, now: Callable[[], float] = time.time
-) -> dict[bytes, float]:
-    """Return how recently paths below the root were changed: 1 for now, half of it for each year. Blocking.
-
-    Paths that no commit changed are missing.
-    """
-    prefix = snapshot.view.prefix
-    last = snapshot.last_changes([prefix + path for path in paths])
-    times = dict(zip(last, snapshot.times(list(last.values())).tolist(), strict=True))
-    return {path[len(prefix) :]: _decayed(now() - when, _RECENT_HALF_LIFE_S) for path, when in times.items()}
-
-
-def _decayed(age_s: float, half_life_s: float) -> float:
-    return float(2.0 ** -(max(0.0, age_s) / half_life_s))
+def _decayed(age_s: float) -> float:
+    """Return the weight of a commit of this age: 1 for a new one, half of that after each half-life."""
+    return float(2.0 ** -(max(0.0, age_s) / _HALF_LIFE_S))
 
 
 def _scale(scores: dict[Key, float]) -> None:
