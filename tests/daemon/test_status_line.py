@@ -23,7 +23,7 @@ class ScriptedRoot:
 
 def test_it_says_how_many_roots_there_are_and_what_is_left() -> None:
     roots = [ScriptedRoot(), ScriptedRoot(RootState.INDEXING, 7), ScriptedRoot(RootState.INDEXING, 5)]
-    assert StatusLine(lambda: roots[:1]).current() == "1 roots, all fresh"
+    assert StatusLine(lambda: roots[:1]).current() == "1 root, all fresh"
     assert StatusLine(lambda: roots).current() == "3 roots, 2 indexing, 12 files to go"
 
 
@@ -37,14 +37,14 @@ def test_roots_are_asked_only_after_a_change_and_now_and_then() -> None:
         return [root]
 
     line = StatusLine(roots)
-    assert line.update() == "1 roots, all fresh"
+    assert line.update() == "1 root, all fresh"
     root.state = RootState.PAUSED
     assert [line.update() for _ in range(5)] == [None] * 5
     assert asked == 1
     line.mark_changed()
-    assert line.update() == "1 roots, 1 paused, 0 files to go"
+    assert line.update() == "1 root, 1 paused, 0 files to go"
     line.mark_changed()
     assert line.update() is None, "it is the same"
     root.state = RootState.FRESH
-    assert [shown for _ in range(40) if (shown := line.update())] == ["1 roots, all fresh"]
+    assert [shown for _ in range(40) if (shown := line.update())] == ["1 root, all fresh"]
     assert asked == 4

@@ -301,7 +301,7 @@ async def test_verify_compares_the_history_and_repairs_it(tmp_path: Path) -> Non
         wrong = await verified(root)
         details = sorted(one["detail"] for one in wrong["differences"])
         assert [one["what"] for one in wrong["differences"]] == ["history"] * len(details)
-        assert any(detail.startswith("1 commits are missing") for detail in details)
+        assert any(detail.startswith("1 commit is missing") for detail in details)
         assert any(detail.startswith("the record of") for detail in details)
         assert (await verified(root, repair=True))["repaired"]
         assert (await verified(root))["differences"] == []

@@ -113,7 +113,10 @@ def request_line(request_id: int, method: str, params: Mapping[str, Any]) -> byt
     """Return the line of a request. Raises FailedError if it is too long, UsageError for infinity and NaN."""
     line = protocol.request(request_id, method, params)
     if len(line) > protocol.MAX_REQUEST_BYTES:
-        raise FailedError(f"the request is longer than {protocol.MAX_REQUEST_BYTES} bytes", hint="make it shorter")
+        raise FailedError(
+            f"the request is longer than {protocol.MAX_REQUEST_BYTES:,} bytes",
+            hint="give a shorter query or fewer paths",
+        )
     return line
 
 

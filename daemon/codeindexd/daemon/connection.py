@@ -190,7 +190,7 @@ class Connection:
     async def _refuse_oversized(self) -> None:
         error = protocol.ProtocolError(
             protocol.INVALID_REQUEST,
-            f"the request is longer than {protocol.MAX_REQUEST_BYTES} bytes",
+            f"the request is longer than {protocol.MAX_REQUEST_BYTES:,} bytes",
             hint="send less at a time, on a new connection",
         )
         await self._send(protocol.failure(None, error))

@@ -594,7 +594,7 @@ def _text_of(params: Params) -> str:
 
 def _first(roots: Sequence[Any] | None) -> Any:
     if not roots:
-        raise UsageError("changed needs the path of a root", hint="give path, or one of roots")
+        raise UsageError("impact: changed needs a root", hint="give its path, or roots with one path")
     return roots[0]
 
 

@@ -251,7 +251,8 @@ def state_notes(state: HistoryState) -> list[str]:
     if state.is_shallow:
         notes.append(f"{_SHALLOW}; {_FETCH}")
     if state.missing or state.unreadable:
-        notes.append(f"{state.missing + state.unreadable:,} commits cannot be read; check the repository: git fsck")
+        unread = quantity(state.missing + state.unreadable, "commit")
+        notes.append(f"{unread} cannot be read; check the repository: git fsck")
     return notes
 
 

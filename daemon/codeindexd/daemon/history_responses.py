@@ -9,6 +9,7 @@ from codeindexd.analysis.history.record import Change
 from codeindexd.daemon.commit_entries import commit_entry, date_of, unfinished_note
 from codeindexd.indexing.history_status import HistoryPhase, HistoryStatus
 from codeindexd.protocol.places import path_to_json
+from codeindexd.quantities import quantity
 from codeindexd.roots import Root
 from codeindexd.search.history.last_commit import LastCommit
 from codeindexd.search.history.log import CommitHit
@@ -80,8 +81,8 @@ def _notes(status: HistoryStatus) -> list[str]:
         notes.append("the repository lacks commits that it refers to, and what is before them (git fsck)")
     if status.unreadable:
         notes.append(
-            f"{status.unreadable:,} commits cannot be read: objects are missing, as in a partial clone, or damaged "
-            "(git fsck; git fetch --refetch)"
+            f"{quantity(status.unreadable, 'commit')} cannot be read: objects are missing, as in a partial clone, "
+            "or damaged (git fsck; git fetch --refetch)"
         )
     if status.reason and status.phase is not HistoryPhase.UNAVAILABLE:
         notes.append(f"the history may be behind: {status.reason}")

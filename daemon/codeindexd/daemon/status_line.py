@@ -42,9 +42,9 @@ class StatusLine:
         roots = self._roots()
         busy = [root for root in roots if root.state is not RootState.FRESH]
         if not busy:
-            return f"{len(roots)} roots, all fresh"
+            return f"{quantity(len(roots), 'root')}, all fresh"
         left = sum(root.progress.files_left for root in busy)
-        return f"{len(roots)} roots, {len(busy)} {busy[0].state.value}, {quantity(left, 'file')} to go"
+        return f"{quantity(len(roots), 'root')}, {len(busy)} {busy[0].state.value}, {quantity(left, 'file')} to go"
 
     def update(self) -> str | None:
         """Return the line if it has changed since the last call, else None. Call this every few seconds.

@@ -151,10 +151,12 @@ class _Endpoint:
     async def _route(self, exchange: Exchange, request: Request) -> None:
         if request.method == "DELETE":
             if self._clients.pop(request.headers.get(_SESSION_HEADER, ""), None) is None:
-                raise RefusedError(HTTPStatus.NOT_FOUND, "no such session")
+                raise RefusedError(HTTPStatus.NOT_FOUND, "the session has ended, or never began")
             return await exchange.answer(HTTPStatus.NO_CONTENT)
         if request.method != "POST":
-            raise RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, "only POST and DELETE", {"allow": "POST, DELETE"})
+            raise RefusedError(
+                HTTPStatus.METHOD_NOT_ALLOWED, "the endpoint takes only POST and DELETE", {"allow": "POST, DELETE"}
+            )
         try:
             message = protocol.decode(request.body)
         except protocol.ProtocolError as error:
@@ -201,7 +203,9 @@ class _Endpoint:
         if len(self._clients) >= _MOST_SESSIONS:
             idle = next((name for name, client in self._clients.items() if not client.running), None)
             if idle is None:
-                raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "too many sessions")
+                raise RefusedError(
+                    HTTPStatus.SERVICE_UNAVAILABLE, f"{_MOST_SESSIONS} sessions are busy; try again when one has ended"
+                )
             del self._clients[idle]
         identifier, client = secrets.token_urlsafe(24), _Client(self._server)
         self._clients[identifier] = client

@@ -59,4 +59,4 @@ async def read(call: Call, uri: str) -> str:
     if uri.startswith(_FILE):
         path = local_path(unquote(uri.removeprefix(_FILE)), call.project.base or "/")
         return (await OUTLINE.call(call, {"path": path})).text
-    raise UsageError(f"no such resource: {uri}")
+    raise UsageError(f"no such resource: {uri}; resources/list names those that exist")

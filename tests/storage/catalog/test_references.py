@@ -92,7 +92,7 @@ def test_a_check_finds_wrong_references(tmp_path: Path) -> None:
     catalog.commit(Transaction(updates=[update(b"a.py")]))
     for statement, problem in (
         ("UPDATE reference SET reference_count = 7", "counts of definitions and references of file 1 are wrong"),
-        ("DELETE FROM reference", "1 files with definitions are not counted"),
+        ("DELETE FROM reference", "1 file with definitions is not counted"),
         ("INSERT INTO reference VALUES (99, 0, 0, x'')", "file 99 has references and is not indexed"),
     ):
         with sqlite3.connect(tmp_path / "catalog.db") as connection:

@@ -298,7 +298,7 @@ def test_unreadable_commits_are_recorded_until_they_are_added(store: HistoryStor
     store.add([commit(1)])
     assert store.unreadable() == {b"\2" * 20: "damaged"}
     assert store.differences_of_members("r", packed([b"\1" * 20, b"\2" * 20])) == [
-        f"1 commits are missing, such as {'01' * 20}"
+        f"1 commit is missing, such as {'01' * 20}"
     ]
 
 

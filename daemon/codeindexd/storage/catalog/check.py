@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from codeindexd.errors import ShuttingDownError, StoreDamagedError, StoreFullError
+from codeindexd.quantities import quantity
 from codeindexd.scan.merkle import node_hash
 from codeindexd.scan.relpath import join
 from codeindexd.storage.catalog.outlines import additional_keys, details_of, get_definitions
@@ -125,7 +126,7 @@ def _check_types(reader: _Rows, problems: list[str]) -> None:
         odd = " OR ".join(f"typeof({name}) NOT IN ({types})" for types, names in columns for name in names.split())
         ((count,),) = reader.rows(f"SELECT count(*) FROM {table} WHERE {odd}")  # noqa: S608
         if count:
-            problems.append(f"{count} rows of {table} have values of a wrong type")
+            problems.append(f"{quantity(count, 'row has', 'rows have')} values of a wrong type in {table}")
 
 
 def _check_tree(reader: _Rows, problems: list[str]) -> dict[int, bytes]:
@@ -181,7 +182,7 @@ def _check_files(reader: _Rows, state: CatalogState, leaf_ids: dict[int, bytes],
     actual = {row[0]: (row[1], row[2]) for row in reader.rows("SELECT chunk_id, file_id, kind FROM chunk")}
     if actual != expected:
         odd = sorted(i for i in actual.keys() | expected.keys() if actual.get(i) != expected.get(i))
-        problems.append(f"{len(odd)} chunks differ from the lists of their files, the first is {odd[0]}")
+        problems.append(f"{quantity(len(odd), 'chunk')} not as in the lists of their files, such as {odd[0]}")
     counted = Counts(
         outcomes[Outcome.INDEXED],
         len(actual),
@@ -203,7 +204,8 @@ def _check_symbols(reader: _Rows, problems: list[str]) -> None:
     }
     actual = set(reader.rows("SELECT name, chunk_id FROM symbol"))
     if actual != expected:
-        problems.append(f"{len(actual ^ expected)} symbol entries do not match their chunks")
+        wrong = quantity(len(actual ^ expected), "symbol entry", "symbol entries")
+        problems.append(f"{wrong} missing or superfluous")
 
 
 def _check_outlines(reader: _Rows, problems: list[str]) -> None:
@@ -224,7 +226,7 @@ def _check_outlines(reader: _Rows, problems: list[str]) -> None:
             problems.append(f"the kinds of definitions in the chunks of file {file_id} are wrong")
     actual = set(reader.rows("SELECT name, file_id FROM definition_name"))
     if actual != expected:
-        problems.append(f"{len(actual ^ expected)} names of definitions do not match the definitions")
+        problems.append(f"{quantity(len(actual ^ expected), 'name')} of definitions missing or superfluous")
 
 
 def _check_references(reader: _Rows, problems: list[str]) -> None:
@@ -239,7 +241,7 @@ def _check_references(reader: _Rows, problems: list[str]) -> None:
         if (defined, count) != (definitions.pop(file_id, 0), len(get_references(blob))):
             problems.append(f"the counts of definitions and references of file {file_id} are wrong")
     if missing := sum(count > 0 for count in definitions.values()):
-        problems.append(f"{missing} files with definitions are not counted")
+        problems.append(f"{quantity(missing, 'file with definitions is', 'files with definitions are')} not counted")
 
 
 def _check_skipped_texts(reader: _Rows, problems: list[str]) -> None:
@@ -247,4 +249,4 @@ def _check_skipped_texts(reader: _Rows, problems: list[str]) -> None:
     sql = "SELECT count(*) FROM skipped_text t LEFT JOIN file f USING (file_id) WHERE f.outcome IS NOT ?"
     ((count,),) = reader.rows(sql, (int(Outcome.SKIPPED),))
     if count:
-        problems.append(f"{count} texts belong to files that are not skipped")
+        problems.append(f"{quantity(count, 'text belongs', 'texts belong')} to files that are not skipped")

@@ -63,7 +63,7 @@ def open_writer(path: Path, fingerprint: str) -> sqlite3.Connection:
             if "fingerprint" in columns:
                 found = connection.execute("SELECT format, fingerprint FROM state").fetchone()
             if found != (FORMAT, fingerprint):
-                raise StoreVersionError(f"{path} was written by another version", hint="it is built again")
+                raise StoreVersionError(f"{path} was written by another version of codeindexd", hint="it is rebuilt")
         except BaseException:
             connection.close()
             raise

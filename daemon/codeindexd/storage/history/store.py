@@ -21,6 +21,7 @@ from codeindexd.analysis.history.mailmap import NO_MAILMAP, Mailmap
 from codeindexd.analysis.history.packed_ids import ID_BYTES, PackedIds
 from codeindexd.analysis.history.record import IndexedCommit
 from codeindexd.errors import FailedError, StoreDamagedError, StoreFullError
+from codeindexd.quantities import quantity
 from codeindexd.storage.boot import boot_id
 from codeindexd.storage.durable import LOCK, lock_directory, storing
 from codeindexd.storage.history import commit_rows, dictionary
@@ -368,7 +369,7 @@ class HistoryStore:
             differing = np.setxor1d(indexed, self._columns.numbers)
             differing = np.setdiff1d(differing, np.array(sorted(self._lag), dtype=np.int64))
             if len(differing):
-                problems.append(f"the terms of {len(differing)} commits are missing or superfluous")
+                problems.append(f"the terms of {quantity(len(differing), 'commit')} are missing or superfluous")
         return problems
 
     def differences_of_members(self, root: str, ids: PackedIds) -> list[str]:
@@ -379,9 +380,9 @@ class HistoryStore:
         superfluous = np.setdiff1d(members, numbers)
         problems = []
         if missing:
-            problems.append(f"{len(missing)} commits are missing, such as {missing[0].hex()}")
+            problems.append(f"{quantity(len(missing), 'commit is', 'commits are')} missing, such as {missing[0].hex()}")
         if len(superfluous):
-            problems.append(f"{len(superfluous)} commits are no longer reachable")
+            problems.append(f"{quantity(len(superfluous), 'commit is', 'commits are')} no longer reachable")
         return problems
 
     def differences_of_commits(self, commits: Sequence[IndexedCommit]) -> list[str]:

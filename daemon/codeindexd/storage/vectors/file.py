@@ -112,7 +112,9 @@ class VectorFile(ABC):
         with Translated(self.path):
             busy, _, _ = self._writer().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
-            raise StoreFullError(f"{self.path} cannot be completed now", hint="it is retried")
+            raise StoreFullError(
+                f"{self.path} is in use and cannot be written out now", hint="it is tried again by itself"
+            )
 
     # connections
 
