@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 from msgspec.structs import replace
 
-from codeindexd.daemon import responses
+from codeindexd.daemon import root_responses
 from codeindexd.daemon.status_entries import StatusEntries
 from codeindexd.indexing.history_status import HistoryPhase, HistoryStatus
 from codeindexd.roots import Root
@@ -41,7 +41,7 @@ def root(monkeypatch: pytest.MonkeyPatch) -> ScriptedRoot:
         root.asked += 1
         return {"asked": root.asked, "failures": list(root.failures)}
 
-    monkeypatch.setattr(responses, "root_status", root_status)
+    monkeypatch.setattr(root_responses, "root_status", root_status)
     return ScriptedRoot(RootSpec("id", Path("/one"), 1, 1))
 
 

@@ -17,10 +17,19 @@ import anyio.to_thread
 from msgspec.structs import replace
 
 from codeindexd import __version__
-from codeindexd.daemon import encoding, graph_responses, metrics, not_searched, responses
+from codeindexd.daemon import (
+    encoding,
+    explanation,
+    graph_responses,
+    grep_responses,
+    metrics,
+    not_searched,
+    root_responses,
+    search_responses,
+)
 from codeindexd.daemon.history_handlers import HistoryHandlers
 from codeindexd.daemon.history_questions import HistoryQuestions
-from codeindexd.daemon.request_paths import path_of, paths_of
+from codeindexd.daemon.request_paths import path_below, path_of, paths_of
 from codeindexd.daemon.server import Connection, Handler
 from codeindexd.daemon.status_entries import StatusEntries
 from codeindexd.daemon.subscriptions import Subscriptions, VerifyProgress
@@ -168,7 +177,7 @@ class Handlers:
                     root = await self._wait_until_fresh(root.spec.path)
                 with anyio.move_on_after(_HISTORY_BEGINS_S):  # so that the client can say how long it is
                     await root.history.sync()
-        entry = await anyio.to_thread.run_sync(responses.roots_entry, root)
+        entry = await anyio.to_thread.run_sync(root_responses.roots_entry, root)
         return {"roots": [entry], "already_covered": admission.covered}
 
     def _following(self, params: Params, connection: Connection, roots: Sequence[Root]) -> AbstractContextManager[None]:
@@ -202,8 +211,8 @@ class Handlers:
     async def list_roots(self, params: Params, connection: Connection) -> Result:
         """Return all roots."""
         running, failed = self._roots.all_roots()
-        entries = await anyio.to_thread.run_sync(lambda: [responses.roots_entry(root) for root in running])
-        return {"roots": entries + [responses.failed_entry(root) for root in failed]}
+        entries = await anyio.to_thread.run_sync(lambda: [root_responses.roots_entry(root) for root in running])
+        return {"roots": entries + [root_responses.failed_entry(root) for root in failed]}
 
     async def reindex(self, params: Params, connection: Connection) -> Result:
         """Process every file of a root again; with ``wait``, answer once that is done."""
@@ -215,19 +224,19 @@ class Handlers:
             if params["wait"]:
                 with self._following(params, connection, [root]):
                     root = await self._wait_until_fresh(root.spec.path)
-        return {"roots": [responses.roots_entry(root)]}
+        return {"roots": [root_responses.roots_entry(root)]}
 
     async def pause(self, params: Params, connection: Connection) -> Result:
         """Stop indexing a root until ``resume``."""
         root = await self._roots.root_indexing(path_of(params["path"]))
         root.pause()
-        return {"roots": [responses.roots_entry(root)]}
+        return {"roots": [root_responses.roots_entry(root)]}
 
     async def resume(self, params: Params, connection: Connection) -> Result:
         """Continue to index a root."""
         root = await self._roots.root_indexing(path_of(params["path"]))
         root.resume()
-        return {"roots": [responses.roots_entry(root)]}
+        return {"roots": [root_responses.roots_entry(root)]}
 
     # queries
 
@@ -247,7 +256,7 @@ class Handlers:
         limit = params["limit"] or self._default_limit
         found = await self._searcher.search(roots, parsed, limit, level=_level(params["level"]), others=others)
         unavailable = self._unavailable(params, roots)
-        result = responses.answer(params["query"], found, explain=params["explain"], unavailable=unavailable)
+        result = search_responses.answer(params["query"], found, explain=params["explain"], unavailable=unavailable)
         if params["last_commit"]:
             await self._history.add_last_commits(roots, result)
         return result
@@ -276,7 +285,7 @@ class Handlers:
             before=params["before"] or params["context"],
             after=params["after"] or params["context"],
             max_count=params["max_count"],
-            limit=0 if responses.is_counted(params) else params["limit"] or _GREP_LIMIT,
+            limit=0 if grep_responses.is_counted(params) else params["limit"] or _GREP_LIMIT,
             names_only=params["files_only"],
             every_match=params["every_match"],
             budget_s=params["budget_s"] or _GREP_BUDGET_S,
@@ -294,10 +303,10 @@ class Handlers:
         if params["stream"]:
             stream = await self._stream(params, requests, connection)
             unavailable = self._unavailable(params, roots)
-            return responses.grep_end(params, stream, unavailable=unavailable, unsearched=unsearched)
+            return grep_responses.grep_end(params, stream, unavailable=unavailable, unsearched=unsearched)
         found = await self._searcher.grep(requests)
         limit, unavailable = params["limit"] or _GREP_LIMIT, self._unavailable(params, roots)
-        return responses.grep_answer(params, found, limit=limit, unavailable=unavailable, unsearched=unsearched)
+        return grep_responses.grep_answer(params, found, limit=limit, unavailable=unavailable, unsearched=unsearched)
 
     async def _followed(self, path: Path) -> Path:
         """Return the place that a link at or above ``path`` leads to if a root indexes that, else ``path``.
@@ -330,10 +339,10 @@ class Handlers:
         self, params: Params, requests: Sequence[tuple[Root, GrepRequest]], connection: Connection
     ) -> GrepStream:
         """Send what ``grep`` finds in parts, and return the search once all of it is sent."""
-        counted, request_id = responses.is_counted(params), connection.request_id
+        counted, request_id = grep_responses.is_counted(params), connection.request_id
 
         def encode(found: Sequence[Found]) -> bytes:
-            part = {"request": request_id, **responses.grep_entries(found, counted=counted)}
+            part = {"request": request_id, **grep_responses.grep_entries(found, counted=counted)}
             return encoding.notification("grep", part)
 
         stream = self._searcher.grep_stream(
@@ -352,7 +361,7 @@ class Handlers:
             # raises the more precise error if its directory is left out
             await self._roots.root_indexing(root.spec.path / os.fsdecode(path))
             raise
-        return responses.answer(f"{os.fsdecode(path)}:{params['line']}", found)
+        return search_responses.answer(f"{os.fsdecode(path)}:{params['line']}", found)
 
     async def symbol(self, params: Params, connection: Connection) -> Result:
         """Return the definitions of a name, and its uses if requested."""
@@ -364,7 +373,7 @@ class Handlers:
         found = await self._searcher.symbol(
             roots, params["name"], references=params["references"], filters=filters, limit=params["limit"]
         )
-        return responses.symbol_answer(params["name"], found, state)
+        return search_responses.symbol_answer(params["name"], found, state)
 
     # the code graph
 
@@ -423,7 +432,7 @@ class Handlers:
 
     async def _place(self, path: Any, line: int | None = None) -> Place:
         root = await self._roots.root_indexing(path_of(path))
-        return Place(root, responses.path_below(root, path_of(path)), line)
+        return Place(root, path_below(root, path_of(path)), line)
 
     # freshness
 
@@ -498,7 +507,7 @@ class Handlers:
             **await self.info(params, connection),
             "rss_bytes": metrics.resident_bytes(),
             **await self._describe_files(),
-            "roots": running + [responses.failed_status(root) for root in failed],
+            "roots": running + [root_responses.failed_status(root) for root in failed],
             "embedder": {
                 **self._embedder(),
                 "pending": sum(root.pending_vectors for root in roots),
@@ -531,7 +540,7 @@ class Handlers:
         """Return why a path is or is not indexed."""
         path = path_of(params["path"])
         root = await self._roots.root_to_explain(path)
-        result = await anyio.to_thread.run_sync(responses.explain, root, path)
+        result = await anyio.to_thread.run_sync(explanation.explain, root, path)
         if result["reason"] == "symlink" and (target := await self._followed(path)) != path:
             command = f"codeindex explain {shlex.quote(str(target))}"
             result["hint"] = f"it leads to {target}, which a root covers: {command}"
@@ -602,7 +611,7 @@ def _paths_by_root(places: Sequence[tuple[Root, Path]]) -> dict[str, list[bytes]
     """Return paths relative to their roots, by root id; an empty list means the whole root."""
     found: dict[str, list[bytes]] = {}
     for root, path in places:
-        found.setdefault(root.spec.id, []).append(responses.path_below(root, path))
+        found.setdefault(root.spec.id, []).append(path_below(root, path))
     return {identity: [] if b"" in below else below for identity, below in found.items()}
 
 

@@ -18,9 +18,8 @@ from msgspec import Struct
 from codeindexd.analysis.history.location import GitLocation, locate
 from codeindexd.analysis.history.refs import Heads, read_heads
 from codeindexd.daemon import history_answers as answers
-from codeindexd.daemon import responses
 from codeindexd.daemon.history_handlers import caught_up, own_repository, with_notes
-from codeindexd.daemon.request_paths import path_of, paths_of
+from codeindexd.daemon.request_paths import path_below, path_of, paths_of
 from codeindexd.errors import (
     FailedError,
     NoHistoryError,
@@ -169,7 +168,7 @@ class HistoryQuestions:
     async def _file(self, raw: Any) -> tuple[Root, bytes]:
         path = path_of(raw)
         root = await self._roots.root_indexing(path)
-        return root, responses.path_below(root, path)
+        return root, path_below(root, path)
 
     async def _definition_at(self, root: Root, path: bytes, line: int) -> ShownDefinition | None:
         try:

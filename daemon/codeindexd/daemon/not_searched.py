@@ -6,8 +6,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from codeindexd.daemon import left_out, responses
+from codeindexd.daemon import left_out
+from codeindexd.daemon.explanation import explain
 from codeindexd.daemon.left_out import NotSearched
+from codeindexd.daemon.request_paths import path_below
 from codeindexd.errors import UsageError
 from codeindexd.roots import Root
 from codeindexd.search.grep import is_searched
@@ -36,14 +38,14 @@ def places_not_searched(places: Sequence[tuple[Root, Path]]) -> list[NotSearched
 
 def _not_searched(root: Root, path: Path) -> NotSearched | None:
     """Return why a file, or everything below a directory, is not searched; None if any of it is."""
-    relative = responses.path_below(root, path)
+    relative = path_below(root, path)
     with root.catalog_snapshot() as snapshot:
         file = snapshot.file(relative) if relative else None
         if file is not None and is_searched(file):
             return None
         if file is None and _is_directory(path):
             return _directory_not_searched(snapshot, relative, path)
-    explained = responses.explain(root, path)
+    explained = explain(root, path)
     cause = left_out.cause(explained["reason"], explained["rule"])
     return NotSearched(explained["reason"], f"{path} was not searched: {cause}")
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from codeindexd.roots import Root
+
 
 def path_of(raw: Any) -> Path:
     """Return the path that a parameter names, without ``..`` and double slashes."""
@@ -16,3 +18,16 @@ def path_of(raw: Any) -> Path:
 def paths_of(raw: Sequence[Any] | None) -> list[Path] | None:
     """Return the paths that a parameter names, None if it names none."""
     return [path_of(path) for path in raw] if raw else None
+
+
+def path_below(root: Root, path: Path) -> bytes:
+    """Return ``path`` relative to the root; b"" for the root. A path outside it is returned unchanged.
+
+    Symlinks above the root are resolved, those inside it only if ``path`` is not below the root otherwise.
+    """
+    for candidate in (path, Path(os.path.realpath(path.parent)) / path.name, Path(os.path.realpath(path))):
+        if candidate == root.spec.path:
+            return b""
+        if root.spec.path in candidate.parents:
+            return os.fsencode(candidate.relative_to(root.spec.path))
+    return os.fsencode(path)

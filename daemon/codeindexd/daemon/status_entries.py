@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from codeindexd.daemon import left_out, responses
+from codeindexd.daemon import left_out, root_responses
 from codeindexd.daemon.encoding import encode_json
 from codeindexd.roots import Root
 from codeindexd.roots.root import StatusKey
@@ -26,7 +26,7 @@ class StatusEntries:
         return len(self._kept)
 
     def entries_of(self, roots: Sequence[Root]) -> list[msgspec.Raw]:
-        """Return the :func:`responses.root_status` of each root, encoded. Blocking: reads catalogs."""
+        """Return the :func:`root_responses.root_status` of each root, encoded. Blocking: reads catalogs."""
         return [self._entry(root) for root in roots]
 
     def keep_only(self, roots: Sequence[Root]) -> None:
@@ -44,7 +44,7 @@ class StatusEntries:
         kept = self._kept.get(identity)
         if kept is not None and before is not None and kept[0] == before:
             return kept[1]
-        found = responses.root_status(root)
+        found = root_responses.root_status(root)
         entry = msgspec.Raw(encode_json(found))
         if before is not None and not found["failures"] and not left_out.may_be_suspicious(before.counts):
             self._kept[identity] = before, entry

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import anyio
 
-from codeindexd.daemon import responses
+from codeindexd.daemon.root_responses import progress_entry
 from codeindexd.indexing.progress import Progress
 from codeindexd.protocol.places import path_to_json
 from codeindexd.roots import Root, RootEvent
@@ -74,7 +74,7 @@ class Subscriptions:
         self._send(root_id, event.kind.value, {**place, "clock": event.clock, "state": state})
         if now - self._last_progress.get(root_id, 0.0) >= _PROGRESS_EVERY_S or event.progress.is_idle:
             self._last_progress[root_id] = now
-            entry = {**place, "activity": "index", "state": state, **responses.progress_entry(event.progress)}
+            entry = {**place, "activity": "index", "state": state, **progress_entry(event.progress)}
             self._send(root_id, "progress", entry)
 
     def _send(self, root_id: str, method: str, params: dict[str, Any]) -> None:
@@ -103,5 +103,5 @@ class VerifyProgress:
         left = files_total - files_done
         progress = Progress(files_done, left, chunks_done, now - self._started, is_idle=not left)
         place = path_to_json(self._root.spec.raw, key="root")
-        entry = {**place, "activity": "verify", "state": self._root.state.value, **responses.progress_entry(progress)}
+        entry = {**place, "activity": "verify", "state": self._root.state.value, **progress_entry(progress)}
         self._subscriber.notify("progress", entry)
