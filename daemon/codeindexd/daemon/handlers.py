@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shlex
 import time
@@ -14,53 +13,42 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-from msgspec.structs import replace
 
 from codeindexd import __version__
 from codeindexd.daemon import (
-    encoding,
     explanation,
-    graph_responses,
-    grep_responses,
     metrics,
     not_searched,
     root_responses,
     search_responses,
 )
+from codeindexd.daemon.graph_handlers import GraphHandlers
+from codeindexd.daemon.grep_handler import GrepHandler
 from codeindexd.daemon.history_handlers import HistoryHandlers
 from codeindexd.daemon.history_questions import HistoryQuestions
-from codeindexd.daemon.request_paths import path_below, path_of, paths_of
+from codeindexd.daemon.request_paths import followed, path_of, paths_of, real_path
 from codeindexd.daemon.server import Connection, Handler
 from codeindexd.daemon.status_entries import StatusEntries
 from codeindexd.daemon.subscriptions import Subscriptions, VerifyProgress
-from codeindexd.errors import FailedError, InvalidQueryError, NotIndexedError, TimedOutError, UsageError
-from codeindexd.protocol.methods import MAX_LINES
-from codeindexd.roots import Root, SyncMethod, SyncResult
+from codeindexd.daemon.synchronizer import SEARCH_SYNC_TIMEOUT_S, Synchronizer, that_can_be_synced
+from codeindexd.errors import FailedError, NotIndexedError, UsageError
+from codeindexd.roots import Root, SyncMethod
 from codeindexd.roots.supervisor import FailedRoot, RootSupervisor
 from codeindexd.roots.verify import verify
 from codeindexd.roots.verify.audit import ignore_progress
-from codeindexd.scan.git_changes import Changes, changed_files
-from codeindexd.search.graph.queries import Asked, GraphSearcher, Place
-from codeindexd.search.grep import GrepRequest
-from codeindexd.search.grep_stream import Found, GrepStream
+from codeindexd.search.graph.queries import GraphSearcher
 from codeindexd.search.history.log import CommitSearcher
 from codeindexd.search.levels import Level
-from codeindexd.search.line_matcher import LineMatcher
 from codeindexd.search.pinning import worst_state
-from codeindexd.search.query import filters_of, language_filter, parse, split_globs
+from codeindexd.search.query import filters_of, parse
 from codeindexd.search.searcher import Searcher
 from codeindexd.storage.catalog import SCHEMA_VERSION
 from codeindexd.types import RootState
-from codeindexd.waiting import run_all
 
 Params = Mapping[str, Any]
 Result = dict[str, Any]
-_GREP_LIMIT = 1000  # lines, and
-_GREP_BUDGET_S = 10.0  # seconds, of an answer that is not streamed
 _HISTORY_BEGINS_S = 2.0
 _SYNC_TIMEOUT_S = 60.0
-_SEARCH_SYNC_TIMEOUT_S = 30.0
-_RAISE_PRIORITY_AFTER_S = 0.5
 
 
 class Handlers:
@@ -90,10 +78,12 @@ class Handlers:
         self._roots = roots
         self._searcher = searcher
         self._subscriptions = subscriptions
-        self._graph = graph
+        self._synchronizer = Synchronizer(roots, subscriptions, at_normal_priority=at_normal_priority)
+        self._grep = GrepHandler(roots, searcher, self._synchronizer)
+        self._graph = GraphHandlers(roots, graph)
         self._history_questions = history_questions
         self._history = HistoryHandlers(
-            roots, commits, sync_all=partial(self._sync_all, timeout_s=_SEARCH_SYNC_TIMEOUT_S)
+            roots, commits, sync_all=partial(self._synchronizer.sync_all, timeout_s=SEARCH_SYNC_TIMEOUT_S)
         )
         self._default_limit = default_limit
         self._describe = describe
@@ -115,15 +105,10 @@ class Handlers:
             "roots.remove": self.remove,
             "roots.list": self.list_roots,
             "search": self.search,
-            "grep": self.grep,
+            "grep": self._grep.grep,
             "related": self.related,
             "symbol": self.symbol,
-            "refs": self.refs,
-            "callers": self.callers,
-            "callees": self.callees,
-            "impact": self.impact,
-            "outline": self.outline,
-            "map": self.map,
+            **self._graph.table(),
             **self._history_questions.table(),
             **self._history.table(),
             "sync": self.sync,
@@ -200,7 +185,7 @@ class Handlers:
         """Remove a root and delete its index."""
         path = path_of(params["path"])
         spec = self._roots.spec_containing(path)
-        if spec.path not in (path, _real(path)):
+        if spec.path not in (path, real_path(path)):
             raise UsageError(
                 f"{path} is inside the root {spec.path}",
                 hint=f"remove the whole root: codeindex remove {shlex.quote(str(spec.path))}",
@@ -250,106 +235,16 @@ class Handlers:
         )
         roots = await self._roots.roots_indexing(paths_of(params["roots"]))
         if params["sync"]:
-            await self._sync_all(_to_sync(params["roots"], roots), _SEARCH_SYNC_TIMEOUT_S)
+            await self._synchronizer.sync_before_search(roots, named=bool(params["roots"]))
         chosen = {root.spec.id for root in roots}
         others = [root for root in self._roots.running_roots() if root.spec.id not in chosen]
         limit = params["limit"] or self._default_limit
         found = await self._searcher.search(roots, parsed, limit, level=_level(params["level"]), others=others)
-        unavailable = self._unavailable(params, roots)
+        unavailable = not_searched.unavailable_roots(self._roots, roots, named=bool(params["roots"]))
         result = search_responses.answer(params["query"], found, explain=params["explain"], unavailable=unavailable)
         if params["last_commit"]:
             await self._history.add_last_commits(roots, result)
         return result
-
-    async def grep(self, params: Params, connection: Connection) -> Result:
-        """Return the lines that match a pattern, read from the disk; with ``stream``, send them as they are found."""
-        if not params["stream"] and (params["limit"] or 0) > MAX_LINES:
-            raise UsageError(
-                f"grep: limit must be 1 to {MAX_LINES}", hint="with stream, an answer may have any number of lines"
-            )
-        if params["fixed"] and "\n" in params["pattern"]:
-            raise InvalidQueryError(
-                "the text has a line end, but lines are searched one by one", hint="look for one line, without its end"
-            )
-        matcher = LineMatcher(
-            params["pattern"], fixed=params["fixed"], ignore_case=params["ignore_case"], word=params["word"]
-        )
-        include, exclude = split_globs(params["path"] or [])
-        language, languages_left_out = language_filter(params["language"] or "")
-        request = GrepRequest(
-            matcher,
-            include=include,
-            exclude=exclude,
-            language=language or None,
-            languages_left_out=languages_left_out,
-            before=params["before"] or params["context"],
-            after=params["after"] or params["context"],
-            max_count=params["max_count"],
-            limit=0 if grep_responses.is_counted(params) else params["limit"] or _GREP_LIMIT,
-            names_only=params["files_only"],
-            every_match=params["every_match"],
-            budget_s=params["budget_s"] or _GREP_BUDGET_S,
-        )
-        paths = [await self._followed(path) for path in paths_of(params["roots"]) or []]
-        roots = await self._roots.roots_indexing(paths)
-        places = [(await self._roots.root_indexing(path), path) for path in paths]
-        await anyio.to_thread.run_sync(not_searched.check_existence, places)
-        if params["sync"]:
-            await self._sync_all(_to_sync(params["roots"], roots), _SEARCH_SYNC_TIMEOUT_S)
-        below = _paths_by_root(places)
-        requests = [(root, replace(request, below=below.get(root.spec.id, []))) for root in roots]
-        # before the search, which may take long enough for a root to be removed
-        unsearched = await anyio.to_thread.run_sync(not_searched.places_not_searched, places)
-        if params["stream"]:
-            stream = await self._stream(params, requests, connection)
-            unavailable = self._unavailable(params, roots)
-            return grep_responses.grep_end(params, stream, unavailable=unavailable, unsearched=unsearched)
-        found = await self._searcher.grep(requests)
-        limit, unavailable = params["limit"] or _GREP_LIMIT, self._unavailable(params, roots)
-        return grep_responses.grep_answer(params, found, limit=limit, unavailable=unavailable, unsearched=unsearched)
-
-    async def _followed(self, path: Path) -> Path:
-        """Return the place that a link at or above ``path`` leads to if a root indexes that, else ``path``.
-
-        Links are not indexed, but who names one means what it leads to.
-        """
-        target = await anyio.to_thread.run_sync(_real, path)
-        if target != path and await self._is_in_root(target):
-            return target
-        return path
-
-    async def _is_in_root(self, path: Path) -> bool:
-        """Return True if a root indexes the directory ``path``, or the directory of the file ``path``."""
-        try:
-            await self._roots.spec_indexing(path)
-        except NotIndexedError:
-            return False
-        return True
-
-    def _unavailable(self, params: Params, roots: Sequence[Root]) -> list[str]:
-        """Return why nothing is found in roots: in those of ``roots`` that are missing, and in those that failed.
-
-        Roots that failed count only if the question names none.
-        """
-        failed = [] if params["roots"] else self._roots.all_roots()[1]
-        missing = [problem.message for root in roots if (problem := root.missing_problem)]
-        return missing + [one.error.message for one in failed]
-
-    async def _stream(
-        self, params: Params, requests: Sequence[tuple[Root, GrepRequest]], connection: Connection
-    ) -> GrepStream:
-        """Send what ``grep`` finds in parts, and return the search once all of it is sent."""
-        counted, request_id = grep_responses.is_counted(params), connection.request_id
-
-        def encode(found: Sequence[Found]) -> bytes:
-            part = {"request": request_id, **grep_responses.grep_entries(found, counted=counted)}
-            return encoding.notification("grep", part)
-
-        stream = self._searcher.grep_stream(
-            requests, counted=counted, limit=params["limit"], budget_s=params["budget_s"] or math.inf
-        )
-        await stream.run(encode, connection.send_part)
-        return stream
 
     async def related(self, params: Params, connection: Connection) -> Result:
         """Return chunks that are similar to the one at a line of a file."""
@@ -375,127 +270,29 @@ class Handlers:
         )
         return search_responses.symbol_answer(params["name"], found, state)
 
-    # the code graph
-
-    async def refs(self, params: Params, connection: Connection) -> Result:
-        """Return the references to a definition."""
-        roots, asked = await self._asked(params)
-        found = await self._graph.refs(roots, asked, params["limit"], possible=params["possible"])
-        return graph_responses.refs(_text_of(params), found)
-
-    async def callers(self, params: Params, connection: Connection) -> Result:
-        """Return the callers of a definition as a tree."""
-        roots, asked = await self._asked(params)
-        found = await self._graph.callers(roots, asked, params["depth"], params["limit"])
-        return graph_responses.callers(_text_of(params), found)
-
-    async def callees(self, params: Params, connection: Connection) -> Result:
-        """Return what a definition calls as a tree."""
-        roots, asked = await self._asked(params)
-        found = await self._graph.callees(roots, asked, params["depth"], params["limit"])
-        return graph_responses.callees(_text_of(params), found)
-
-    async def impact(self, params: Params, connection: Connection) -> Result:
-        """Return what a change of a definition, a file or a directory reaches, or with ``changed`` all changes."""
-        notes: list[str] = []
-        asked: list[Asked]
-        roots: Sequence[Root]
-        if params["changed"]:
-            root = await self._roots.root_indexing(path_of(params["path"] or _first(params["roots"])))
-            changes = await anyio.to_thread.run_sync(_changes, root)
-            roots, asked = [root], [Place(root, path) for path in changes.paths]
-            notes = changes.notes
-        else:
-            roots, one = await self._asked(params)
-            asked = [one]
-        found = await self._graph.impact(roots, asked, params["depth"], params["limit"])
-        found.notes += notes
-        return graph_responses.impact("changed" if params["changed"] else _text_of(params), found)
-
-    async def outline(self, params: Params, connection: Connection) -> Result:
-        """Return the definitions of a file as a tree."""
-        return graph_responses.outline(await self._graph.outline(await self._place(params["path"])))
-
-    async def map(self, params: Params, connection: Connection) -> Result:
-        """Return the most central definitions below a path."""
-        place = await self._place(params["path"])
-        return graph_responses.code_map(await self._graph.map(place, params["tokens"]), place.path)
-
-    async def _asked(self, params: Params) -> tuple[Sequence[Root], Asked]:
-        """Return the roots to search, and the definition or place that a question about the graph names."""
-        if params["path"]:
-            place = await self._place(params["path"], params["line"])
-            return await self._roots.roots_indexing([path_of(params["path"])]), place
-        if not (params["name"] or "").strip():
-            raise UsageError("name and path are missing", hint="give the name of a definition, or a path and a line")
-        return await self._roots.roots_indexing(paths_of(params["roots"])), params["name"]
-
-    async def _place(self, path: Any, line: int | None = None) -> Place:
-        root = await self._roots.root_indexing(path_of(path))
-        return Place(root, path_below(root, path_of(path)), line)
-
     # freshness
 
     async def sync(self, params: Params, connection: Connection) -> Result:
         """Wait until every change made before the call, or the generations of ``clock``, can be searched."""
         timeout_s = _SYNC_TIMEOUT_S if params["timeout_s"] is None else params["timeout_s"]
+        began = time.monotonic()
         if params["clock"]:
-            return await self._sync_to(params["clock"], timeout_s)
+            clock, how = await self._synchronizer.wait_for_clock(params["clock"], timeout_s), SyncMethod.COOKIE
+        else:
+            clock, how = await self._sync_selected(params, connection, timeout_s)
+        return {"clock": clock, "took_ms": round((time.monotonic() - began) * 1000, 2), "how": how.value}
+
+    async def _sync_selected(self, params: Params, connection: Connection, timeout_s: float) -> tuple[str, SyncMethod]:
+        """Sync the roots that a request selects; return their clock, and how they were synced."""
         roots, failed = await self._selected_roots(params)
         if failed:
             raise failed[0].error
-        began = time.monotonic()
         with self._following(params, connection, roots):
-            synced = await self._sync_all(_to_sync(params["path"], roots), timeout_s)
-        return {
-            "clock": ",".join(root.clock for root in roots),
-            "took_ms": round((time.monotonic() - began) * 1000, 2),
-            "how": "walk" if any(result.how is SyncMethod.WALK for result in synced) else "cookie",
-        }
-
-    async def _sync_all(self, roots: Sequence[Root], timeout_s: float) -> list[SyncResult]:
-        """Sync all roots concurrently, and return the results in the same order.
-
-        If that takes long, the workers get normal priority. Not from the start, because that replaces worker processes,
-        and nearly every sync needs no worker.
-        """
-        done = anyio.Event()
-
-        async def sync() -> list[SyncResult]:
-            try:
-                return await run_all(partial(root.sync, timeout_s) for root in roots)
-            finally:
-                done.set()
-
-        async def raise_priority() -> list[SyncResult]:
-            with anyio.move_on_after(_RAISE_PRIORITY_AFTER_S):
-                await done.wait()
-            if not done.is_set():
-                with self._at_normal_priority():
-                    await done.wait()
-            return []
-
-        synced, _ = await run_all([sync, raise_priority])
-        return synced
-
-    async def _sync_to(self, clock: str, timeout_s: float) -> Result:
-        """Wait until each root in ``clock`` has reached its generation. Raises FailedError and TimedOutError."""
-        began = time.monotonic()
-        wanted = _parse_clock(clock)
-        roots = {root.spec.id: root for root in self._roots.running_roots()}
-        if missing := wanted.keys() - roots.keys():
-            raise FailedError(
-                f"the clock names a root that was removed or is not running: {min(missing)}",
-                hint="get a new clock: codeindex sync",
+            synced = await self._synchronizer.sync_all(
+                roots if params["path"] else that_can_be_synced(roots), timeout_s
             )
-        with anyio.move_on_after(timeout_s) as scope:
-            for identity, generation in wanted.items():
-                while roots[identity].generation < generation:
-                    await self._subscriptions.wait(identity)
-        if scope.cancelled_caught:
-            raise TimedOutError(f"the clock {clock} was not reached in {timeout_s:g} s", hint="use a longer timeout")
-        reached = ",".join(roots[identity].clock for identity in wanted)
-        return {"clock": reached, "took_ms": round((time.monotonic() - began) * 1000, 2), "how": "cookie"}
+        is_walk = any(result.how is SyncMethod.WALK for result in synced)
+        return ",".join(root.clock for root in roots), SyncMethod.WALK if is_walk else SyncMethod.COOKIE
 
     async def status(self, params: Params, connection: Connection) -> Result:
         """Return the health of the daemon and of one or all roots."""
@@ -541,7 +338,7 @@ class Handlers:
         path = path_of(params["path"])
         root = await self._roots.root_to_explain(path)
         result = await anyio.to_thread.run_sync(explanation.explain, root, path)
-        if result["reason"] == "symlink" and (target := await self._followed(path)) != path:
+        if result["reason"] == "symlink" and (target := await followed(self._roots, path)) != path:
             command = f"codeindex explain {shlex.quote(str(target))}"
             result["hint"] = f"it leads to {target}, which a root covers: {command}"
         return result
@@ -560,66 +357,9 @@ class Handlers:
         return {}
 
 
-def _to_sync(named: object, roots: Sequence[Root]) -> Sequence[Root]:
-    """Return which of ``roots`` a request waits for: if it has not ``named`` any, only those that can be synced.
-
-    One that is missing or paused must not fail a request about all roots; the answer says that it is.
-    """
-    return roots if named else [root for root in roots if root.obstacle_to_sync is None]
-
-
 def _level(name: str) -> Level:
     try:
         return Level(name)
     except ValueError:
         known = ", ".join(level.value for level in Level)
         raise UsageError(f"search: no such level: {name}", hint=f"use one of: {known}") from None
-
-
-def _real(path: Path) -> Path:
-    """Resolve symlinks; a path with a symlink loop is returned unresolved (``Path.resolve`` would raise)."""
-    return Path(os.path.realpath(path))
-
-
-def _changes(root: Root) -> Changes:
-    """Return the indexed files of a root that differ from git's index. Blocking. Raises UsageError without one."""
-    with root.catalog_snapshot() as snapshot:
-        entries = [file.entry for file in snapshot.indexed_files()]
-    found = changed_files(root.spec.raw, entries)
-    if found is None:
-        raise UsageError(
-            f"{root.spec.path} is in no git repository with an index",
-            hint="name the files instead: codeindex impact PATH",
-        )
-    return found
-
-
-def _text_of(params: Params) -> str:
-    """Return the definition or the place that a question about the graph names, as text."""
-    if not params["path"]:
-        return str(params["name"])
-    return f"{params['path']}:{params['line']}" if params["line"] else str(params["path"])
-
-
-def _first(roots: Sequence[Any] | None) -> Any:
-    if not roots:
-        raise UsageError("impact: changed needs a root", hint="give its path, or roots with one path")
-    return roots[0]
-
-
-def _paths_by_root(places: Sequence[tuple[Root, Path]]) -> dict[str, list[bytes]]:
-    """Return paths relative to their roots, by root id; an empty list means the whole root."""
-    found: dict[str, list[bytes]] = {}
-    for root, path in places:
-        found.setdefault(root.spec.id, []).append(path_below(root, path))
-    return {identity: [] if b"" in below else below for identity, below in found.items()}
-
-
-def _parse_clock(clock: str) -> dict[str, int]:
-    """Return the generations in a clock by root id. Raises UsageError."""
-    try:
-        return {identity: int(number) for identity, _, number in (part.partition(":") for part in clock.split(","))}
-    except ValueError:
-        raise UsageError(
-            f"invalid clock: {clock!r}", hint="pass a clock from an answer, or get a new one: codeindex sync"
-        ) from None

@@ -1,4 +1,4 @@
-"""Explains which of the paths that a search was given it could not search, and why."""
+"""Explains which roots, and which of the paths that a search was given, it could not search, and why."""
 
 from __future__ import annotations
 
@@ -12,10 +12,21 @@ from codeindexd.daemon.left_out import NotSearched
 from codeindexd.daemon.request_paths import path_below
 from codeindexd.errors import UsageError
 from codeindexd.roots import Root
+from codeindexd.roots.supervisor import RootSupervisor
 from codeindexd.search.grep import is_searched
 from codeindexd.storage.catalog import CatalogSnapshot
 from codeindexd.storage.catalog.skipped_texts import TEXTUAL_REASONS
 from codeindexd.types import RootState
+
+
+def unavailable_roots(roots: RootSupervisor, searched: Sequence[Root], *, named: bool) -> list[str]:
+    """Return why nothing is found in roots: in those of ``searched`` that are missing, and in those that failed.
+
+    Roots that failed count only if the request has not ``named`` any.
+    """
+    missing = [problem.message for root in searched if (problem := root.missing_problem)]
+    failed = [] if named else roots.all_roots()[1]
+    return missing + [root.error.message for root in failed]
 
 
 def check_existence(places: Sequence[tuple[Root, Path]]) -> None:

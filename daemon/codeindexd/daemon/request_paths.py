@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
+
+from codeindexd.errors import NotIndexedError
 from codeindexd.roots import Root
+from codeindexd.roots.supervisor import RootSupervisor
 
 
 def path_of(raw: Any) -> Path:
@@ -18,6 +22,26 @@ def path_of(raw: Any) -> Path:
 def paths_of(raw: Sequence[Any] | None) -> list[Path] | None:
     """Return the paths that a parameter names, None if it names none."""
     return [path_of(path) for path in raw] if raw else None
+
+
+def real_path(path: Path) -> Path:
+    """Resolve symlinks; a path with a symlink loop is returned unresolved (``Path.resolve`` would raise)."""
+    return Path(os.path.realpath(path))
+
+
+async def followed(roots: RootSupervisor, path: Path) -> Path:
+    """Return the place that a link at or above ``path`` leads to if a root indexes that, else ``path``.
+
+    Links are not indexed, but who names one means what it leads to.
+    """
+    target = await anyio.to_thread.run_sync(real_path, path)
+    if target == path:
+        return path
+    try:
+        await roots.spec_indexing(target)
+    except NotIndexedError:
+        return path
+    return target
 
 
 def path_below(root: Root, path: Path) -> bytes:

@@ -9,8 +9,8 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from codeindexd.daemon import handlers
-from codeindexd.daemon.handlers import Handlers
+from codeindexd.daemon import synchronizer
+from codeindexd.daemon.synchronizer import Synchronizer
 from codeindexd.errors import TimedOutError
 from codeindexd.roots import Root
 from support.waiting import eventually
@@ -48,27 +48,10 @@ class SlowRoot:
         return "synced"
 
 
-def made(waiting: Waiting) -> Handlers:
-    unused: Any = None
-    return Handlers(
-        unused,
-        unused,
-        unused,
-        default_limit=10,
-        describe=unused,
-        describe_files=unused,
-        graph=unused,
-        commits=unused,
-        history_questions=unused,
-        embedder=unused,
-        resize=unused,
-        at_normal_priority=waiting.at_normal_priority,
-        stop=unused,
-    )
-
-
 async def sync(waiting: Waiting, root: SlowRoot) -> object:
-    return await made(waiting)._sync_all([cast("Root", root)], 1.0)
+    unused: Any = None
+    made = Synchronizer(unused, unused, at_normal_priority=waiting.at_normal_priority)
+    return await made.sync_all([cast("Root", root)], 1.0)
 
 
 async def test_a_short_sync_is_not_waited_for() -> None:
@@ -82,7 +65,7 @@ async def test_a_short_sync_is_not_waited_for() -> None:
 async def test_a_long_sync_is_waited_for_until_it_ends(
     monkeypatch: pytest.MonkeyPatch, error: TimedOutError | None
 ) -> None:
-    monkeypatch.setattr(handlers, "_RAISE_PRIORITY_AFTER_S", 0.0)
+    monkeypatch.setattr(synchronizer, "_RAISE_PRIORITY_AFTER_S", 0.0)
     waiting, root = Waiting(), SlowRoot(error)
     outcome: list[object] = []
 
