@@ -22,9 +22,9 @@ from codeindexd.daemon import (
     root_responses,
     search_responses,
 )
+from codeindexd.daemon.commit_log_handler import CommitLogHandler
 from codeindexd.daemon.graph_handlers import GraphHandlers
 from codeindexd.daemon.grep_handler import GrepHandler
-from codeindexd.daemon.history_handlers import HistoryHandlers
 from codeindexd.daemon.history_questions import HistoryQuestions
 from codeindexd.daemon.request_paths import followed, path_of, paths_of, real_path
 from codeindexd.daemon.server import Connection, Handler
@@ -82,7 +82,7 @@ class Handlers:
         self._grep = GrepHandler(roots, searcher, self._synchronizer)
         self._graph = GraphHandlers(roots, graph)
         self._history_questions = history_questions
-        self._history = HistoryHandlers(
+        self._commit_log = CommitLogHandler(
             roots, commits, sync_all=partial(self._synchronizer.sync_all, timeout_s=SEARCH_SYNC_TIMEOUT_S)
         )
         self._default_limit = default_limit
@@ -110,7 +110,7 @@ class Handlers:
             "symbol": self.symbol,
             **self._graph.table(),
             **self._history_questions.table(),
-            **self._history.table(),
+            **self._commit_log.table(),
             "sync": self.sync,
             "status": self.status,
             "verify": self.verify,
@@ -243,7 +243,7 @@ class Handlers:
         unavailable = not_searched.unavailable_roots(self._roots, roots, named=bool(params["roots"]))
         result = search_responses.answer(params["query"], found, explain=params["explain"], unavailable=unavailable)
         if params["last_commit"]:
-            await self._history.add_last_commits(roots, result)
+            await self._commit_log.add_last_commits(roots, result)
         return result
 
     async def related(self, params: Params, connection: Connection) -> Result:

@@ -18,7 +18,7 @@ from msgspec import Struct
 from codeindexd.analysis.history.location import GitLocation, locate
 from codeindexd.analysis.history.refs import Heads, read_heads
 from codeindexd.daemon import history_answers as answers
-from codeindexd.daemon.history_handlers import caught_up, own_repository, with_notes
+from codeindexd.daemon.commit_log_handler import caught_up, own_repository, with_notes
 from codeindexd.daemon.request_paths import path_below, path_of, paths_of
 from codeindexd.errors import (
     FailedError,

@@ -1,4 +1,4 @@
-"""The methods of the protocol about histories."""
+"""The method ``history.log`` of the protocol, and the last commits of search hits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import anyio
 import anyio.to_thread
 
 from codeindexd.analysis.history.location import GitLocation, locate
-from codeindexd.daemon import history_responses
+from codeindexd.daemon import commit_log_responses
 from codeindexd.daemon.request_paths import paths_of
 from codeindexd.daemon.server import Connection, Handler
 from codeindexd.errors import NoHistoryError, TimedOutError
@@ -58,8 +58,8 @@ def _root_entry(root: Root) -> str:
     return shown
 
 
-class HistoryHandlers:
-    """The handlers of the methods ``history.*``. ``sync_all(roots)`` waits until earlier changes are indexed."""
+class CommitLogHandler:
+    """The handler of ``history.log``. ``sync_all(roots)`` waits until earlier changes are indexed."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class HistoryHandlers:
             notes += answer.notes
         if refused and not with_history:
             raise refused[0]
-        notes += history_responses.notes_on(with_history)
+        notes += commit_log_responses.notes_on(with_history)
         notes += [error.message for error in refused]
         distinct: dict[bytes, tuple[Root, CommitHit, bytes]] = {}
         for one in found:  # clones of a repository have the same commits
@@ -149,7 +149,7 @@ class HistoryHandlers:
         return {
             "query": text,
             "took_ms": round((time.monotonic() - began) * 1000, 2),
-            "commits": [history_responses.hit_entry(*one) for one in ordered[:limit]],
+            "commits": [commit_log_responses.hit_entry(*one) for one in ordered[:limit]],
             "searched": searched,
             "ranked": is_ranked,
             **({"notes": list(dict.fromkeys(notes))} if notes else {}),
@@ -177,6 +177,6 @@ class HistoryHandlers:
                 notes.append(error.message)
                 continue
             for hit, last in zip(hits, found, strict=True):
-                hit["last_commit"] = history_responses.last_commit_entry(last) if last else None
-            notes += history_responses.notes_on([root])
+                hit["last_commit"] = commit_log_responses.last_commit_entry(last) if last else None
+            notes += commit_log_responses.notes_on([root])
         with_notes(result, notes)

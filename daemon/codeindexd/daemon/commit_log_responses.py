@@ -1,4 +1,4 @@
-"""Builds the JSON results of the methods about histories."""
+"""Builds the JSON entries of commits found by ``history.log``, and of the last commits of search hits."""
 
 from __future__ import annotations
 
