@@ -1,16 +1,19 @@
-"""The rows of commits in a history store: how they are written, and deleted."""
+"""The rows of commits in a history store: how they are written, read and deleted."""
 
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from codeindexd.analysis.history.record import Change, ChangeKind, IndexedCommit, Person
+from codeindexd.analysis.history.packed_ids import ID_BYTES
+from codeindexd.analysis.history.record import Change, ChangeKind, Commit, IndexedCommit, Person
+from codeindexd.errors import StoreDamagedError
 from codeindexd.storage.history import dictionary
-from codeindexd.storage.history.codec import PackedChange, pack_changes, pack_message, unpack_changes
-from codeindexd.storage.sqlite import in_lists
+from codeindexd.storage.history.codec import PackedChange, pack_changes, pack_message, unpack_changes, unpack_message
+from codeindexd.storage.sqlite import Reader, in_lists
 
 
 def insert(
@@ -54,6 +57,89 @@ def insert(
     run("INSERT INTO issues VALUES (?, ?)", sorted(issues))
     run("DELETE FROM unreadable WHERE id = ?", [(one.commit.id,) for one in commits])
     return people
+
+
+def read(reader: Reader, numbers: Sequence[int]) -> dict[int, Commit]:
+    """Return commits by number, with people as they were written; those that do not exist are missing.
+
+    Raises StoreDamagedError.
+    """
+    rows = reader.rows_in(
+        lambda marks: (
+            "SELECT number, c.id, parents, a.name, a.email, author_time, author_offset, b.name, b.email, "  # noqa: S608
+            "commit_time, commit_offset, message, changes, left_out FROM commits AS c JOIN people AS a ON "
+            f"a.id = author JOIN people AS b ON b.id = committer WHERE number IN ({marks})"
+        ),
+        list(numbers),
+    )
+    try:
+        changes = {row[0]: unpack_changes(row[12]) for row in rows}
+        messages = {row[0]: unpack_message(row[11]) for row in rows}
+    except (zlib.error, UnicodeError, IndexError) as error:
+        raise StoreDamagedError(f"{reader.path} has a commit that cannot be read") from error
+    every = [change for packed in changes.values() for change in packed]
+    path_ids = {number for change in every for number in (change.path, change.old_path) if number}
+    paths = dictionary.paths_of(reader, path_ids)
+    names = dictionary.names_of(reader, {number for change in every for number in change.names})
+    return {
+        number: Commit(
+            id=commit_id,
+            parents=tuple(parents[at : at + ID_BYTES] for at in range(0, len(parents), ID_BYTES)),
+            author=Person(author, author_email),
+            author_time=author_time,
+            author_offset=author_offset,
+            committer=Person(committer, committer_email),
+            commit_time=commit_time,
+            commit_offset=commit_offset,
+            message=messages[number],
+            changes=tuple(
+                Change(
+                    paths.get(change.path, b""),
+                    change.kind,
+                    change.added,
+                    change.removed,
+                    paths.get(change.old_path, b"") if change.kind is ChangeKind.RENAMED else b"",
+                    tuple(names.get(name, "") for name in change.names),
+                )
+                for change in changes[number]
+            ),
+            changes_left_out=left_out,
+        )
+        for (
+            number, commit_id, parents, author, author_email, author_time, author_offset,
+            committer, committer_email, commit_time, commit_offset, _, _, left_out,
+        ) in rows
+    }  # fmt: skip
+
+
+def read_messages(reader: Reader, numbers: Sequence[int]) -> dict[int, str]:
+    """Return the messages of commits by number. Raises StoreDamagedError."""
+    wanted = set(numbers)
+    low, high = min(wanted, default=0), max(wanted, default=0)
+    if high - low < 2 * len(wanted):  # most of a range is read in one go
+        every = reader.rows("SELECT number, message FROM commits WHERE number BETWEEN ? AND ?", (low, high))
+        rows = [row for row in every if row[0] in wanted]
+    else:
+        rows = reader.rows_in(
+            lambda marks: f"SELECT number, message FROM commits WHERE number IN ({marks})",  # noqa: S608
+            list(numbers),
+        )
+    try:
+        return {number: unpack_message(message) for number, message in rows}
+    except (zlib.error, UnicodeError) as error:
+        raise StoreDamagedError(f"{reader.path} has a message that cannot be read") from error
+
+
+def read_changes(reader: Reader, numbers: Sequence[int]) -> dict[int, list[PackedChange]]:
+    """Return the packed changes of commits by number. Raises StoreDamagedError."""
+    rows = reader.rows_in(
+        lambda marks: f"SELECT number, changes FROM commits WHERE number IN ({marks})",  # noqa: S608
+        list(numbers),
+    )
+    try:
+        return {number: unpack_changes(changes) for number, changes in rows}
+    except IndexError as error:
+        raise StoreDamagedError(f"{reader.path} has a commit that cannot be read") from error
 
 
 def delete(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:

@@ -7,7 +7,7 @@ second time. A qualified name is a chain: the row of ``Client.get`` is ``get`` w
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import xxhash
 
@@ -78,6 +78,13 @@ def remove_unused(connection: sqlite3.Connection) -> None:
         pass
 
 
+def paths_of(reader: Reader, numbers: Collection[int]) -> dict[int, bytes]:
+    """Return the paths with the ids ``numbers``."""
+    return dict(
+        reader.rows_in(lambda marks: f"SELECT id, path FROM paths WHERE id IN ({marks})", sorted(numbers))  # noqa: S608
+    )
+
+
 def names_of(reader: Reader, numbers: Collection[int]) -> dict[int, str]:
     """Return the qualified names with the ids ``numbers``."""
     rows: dict[int, tuple[int, str]] = {}
@@ -112,3 +119,17 @@ def inside(reader: Reader, outer: Sequence[int]) -> dict[int, str]:
         around = [number for (number,) in rows if number not in found]
         found.update(around)
     return names_of(reader, found)
+
+
+def longest_ends(names: Mapping[int, str], name: str) -> dict[int, str]:
+    """Return those of ``names`` that are equal to ``name`` or to as many of its last parts as any.
+
+    The last part alone counts only if no name has it inside something else, and what is left out is in lowercase, like
+    a package.
+    """
+    ends = {number: one for number, one in names.items() if f".{name}".endswith(f".{one}")}
+    longest = max(map(len, ends.values()), default=0)
+    front, _, last = name.rpartition(".")
+    if front and longest == len(last) and (not front.islower() or any("." in one for one in names.values())):
+        return {}
+    return {number: one for number, one in ends.items() if len(one) == longest}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
@@ -14,12 +13,15 @@ from numpy.typing import NDArray
 
 from codeindexd.analysis.history.location import GitLocation
 from codeindexd.analysis.history.mailmap import NO_MAILMAP, Mailmap
-from codeindexd.analysis.history.record import Change, ChangeKind, Commit, Person
-from codeindexd.errors import StoreDamagedError
+from codeindexd.analysis.history.packed_ids import ID_BYTES
+from codeindexd.analysis.history.record import Commit, Person
 from codeindexd.storage.dense.arithmetic import Int8Rows, Single
-from codeindexd.storage.history import dictionary
-from codeindexd.storage.history.codec import Numbers, PackedChange, unpack_changes, unpack_message
+from codeindexd.storage.history import commit_rows, dictionary, renamed_paths
+from codeindexd.storage.history.codec import Numbers
+from codeindexd.storage.history.commit_columns import CommitColumns
 from codeindexd.storage.history.members import Members, Places
+from codeindexd.storage.history.people import People
+from codeindexd.storage.history.renamed_paths import PathChange, PresentNames
 from codeindexd.storage.history.vectors import similarities
 from codeindexd.storage.history.view import View
 from codeindexd.storage.lexical import LexicalQuery, LexicalSnapshot
@@ -28,40 +30,8 @@ from codeindexd.storage.sqlite import Reader
 MESSAGE_FIELD, CONTEXT_FIELD = "symbol", "name"
 """The fields of the lexical index that hold the words of messages, and those of paths and definitions."""
 
-_ID_BYTES = 20
 _SHORT_ID_CHARS = 7
-_MOST_RENAMES = 1000  # followed from one path
-
-
-class Columns(Struct, frozen=True):
-    """Values of all commits of a store in memory, by number; 0 where there is no commit. Immutable."""
-
-    numbers: NDArray[np.int64]
-    times: NDArray[np.int64]
-    authors: Numbers
-
-    @classmethod
-    def of(
-        cls, count: int, numbers: NDArray[np.int64], times: NDArray[np.int64], authors: NDArray[np.int64]
-    ) -> Columns:
-        """Return the columns of the commits ``numbers``, which are below ``count``."""
-        by_number = np.zeros(count, dtype=np.int64)
-        by_number[numbers] = times
-        author_by_number = np.zeros(count, dtype=np.int32)
-        author_by_number[numbers] = authors
-        return cls(np.sort(numbers), by_number, author_by_number)
-
-    def extended(self, count: int, added: Sequence[tuple[int, int, int]]) -> Columns:
-        """Return the columns with further commits: number, commit time, author."""
-        new = np.array(added, dtype=np.int64).reshape(-1, 3)
-        times = np.concatenate((self.times, np.zeros(count - len(self.times), dtype=np.int64)))
-        authors = np.concatenate((self.authors, np.zeros(count - len(self.authors), dtype=np.int32)))
-        times[new[:, 0]], authors[new[:, 0]] = new[:, 1], new[:, 2]
-        return Columns(np.concatenate((self.numbers, new[:, 0])), times, authors)
-
-    def without(self, numbers: Sequence[int]) -> Columns:
-        """Return the columns without some commits."""
-        return Columns(np.setdiff1d(self.numbers, numbers), self.times, self.authors)
+_MOST_PATHS = 1_000  # of a commit that are compared
 
 
 class HistoryState(Struct, frozen=True):
@@ -80,17 +50,6 @@ class HistoryState(Struct, frozen=True):
     unreadable: int
 
 
-class PathChange(Struct, frozen=True):
-    """A commit that changed a path, which was called ``path`` then; renames have the former name, too."""
-
-    number: int
-    path: bytes
-    old_path: bytes = b""
-
-
-_MOST_PATHS = 1_000  # of a commit that are compared
-
-
 class DefinitionChange(Struct, frozen=True):
     """A commit that touched a definition with the qualified ``name``."""
 
@@ -103,52 +62,6 @@ class Touched(Struct, frozen=True):
 
     paths: tuple[bytes, ...]
     definitions: tuple[str, ...]
-
-
-class PresentNames(Struct, frozen=True):
-    """The renames of a history: by former path, the places in the order and the new paths, oldest first."""
-
-    _later: dict[bytes, list[tuple[int, bytes]]]
-
-    def of(self, path: bytes, place: int) -> bytes:
-        """Return the present name of the file that a commit, given by its place in the order, left at ``path``."""
-        for _ in range(_MOST_RENAMES):
-            later = next(((when, new) for when, new in self._later.get(path, ()) if when < place), None)
-            if later is None:
-                break
-            place, path = later
-        return path
-
-
-def _longest_ends(names: Mapping[int, str], name: str) -> dict[int, str]:
-    """Return those of ``names`` that are equal to ``name`` or to as many of its last parts as any.
-
-    The last part alone counts only if no name has it inside something else, and what is left out is in lowercase, like
-    a package.
-    """
-    ends = {number: one for number, one in names.items() if f".{name}".endswith(f".{one}")}
-    longest = max(map(len, ends.values()), default=0)
-    front, _, last = name.rpartition(".")
-    if front and longest == len(last) and (not front.islower() or any("." in one for one in names.values())):
-        return {}
-    return {number: one for number, one in ends.items() if len(one) == longest}
-
-
-class People:
-    """All authors and committers of a store, with their ids. Thread-safe; they are only ever added."""
-
-    def __init__(self) -> None:
-        self._known: list[tuple[int, Person]] = []
-
-    def all(self, reader: Reader) -> list[tuple[int, Person]]:
-        """Return them in the order of their ids, after reading those that are new."""
-        known = self._known
-        last = known[-1][0] if known else 0
-        rows = reader.rows("SELECT id, name, email FROM people WHERE id > ? ORDER BY id", (last,))
-        if rows:
-            known = [*known, *((number, Person(name, email)) for number, name, email in rows)]
-            self._known = known
-        return known
 
 
 class HistorySnapshot:
@@ -164,7 +77,7 @@ class HistorySnapshot:
         reader: Reader,
         lexical: LexicalSnapshot,
         rows: Int8Rows,
-        columns: Columns,
+        columns: CommitColumns,
         view: View,
         members: Members,
         mailmap: Mailmap = NO_MAILMAP,
@@ -253,68 +166,12 @@ class HistorySnapshot:
 
     def commits(self, numbers: Sequence[int]) -> dict[int, Commit]:
         """Return commits by number; those that were pruned meanwhile are missing."""
-        rows = self._reader.rows_in(
-            lambda marks: (
-                "SELECT number, c.id, parents, a.name, a.email, author_time, author_offset, b.name, b.email, "  # noqa: S608
-                "commit_time, commit_offset, message, changes, left_out FROM commits AS c JOIN people AS a ON "
-                f"a.id = author JOIN people AS b ON b.id = committer WHERE number IN ({marks})"
-            ),
-            list(numbers),
-        )
-        try:
-            changes = {row[0]: unpack_changes(row[12]) for row in rows}
-            messages = {row[0]: unpack_message(row[11]) for row in rows}
-        except (zlib.error, UnicodeError, IndexError) as error:
-            raise StoreDamagedError(f"{self._reader.path} has a commit that cannot be read") from error
-        every = [change for packed in changes.values() for change in packed]
-        paths = self._paths({number for change in every for number in (change.path, change.old_path) if number})
-        names = self._names({number for change in every for number in change.names})
-        return {
-            number: self.mailmap.commit(Commit(
-                id=commit_id,
-                parents=tuple(parents[at : at + _ID_BYTES] for at in range(0, len(parents), _ID_BYTES)),
-                author=Person(author, author_email),
-                author_time=author_time,
-                author_offset=author_offset,
-                committer=Person(committer, committer_email),
-                commit_time=commit_time,
-                commit_offset=commit_offset,
-                message=messages[number],
-                changes=tuple(
-                    Change(
-                        paths.get(change.path, b""),
-                        change.kind,
-                        change.added,
-                        change.removed,
-                        paths.get(change.old_path, b"") if change.kind is ChangeKind.RENAMED else b"",
-                        tuple(names.get(name, "") for name in change.names),
-                    )
-                    for change in changes[number]
-                ),
-                changes_left_out=left_out,
-            ))
-            for (
-                number, commit_id, parents, author, author_email, author_time, author_offset,
-                committer, committer_email, commit_time, commit_offset, _, _, left_out,
-            ) in rows
-        }  # fmt: skip
+        found = commit_rows.read(self._reader, numbers)
+        return {number: self.mailmap.commit(commit) for number, commit in found.items()}
 
     def messages(self, numbers: Sequence[int]) -> dict[int, str]:
         """Return the messages of commits by number, much faster than :meth:`commits`."""
-        wanted = set(numbers)
-        low, high = min(wanted, default=0), max(wanted, default=0)
-        if high - low < 2 * len(wanted):  # most of a range is read in one go
-            every = self._reader.rows("SELECT number, message FROM commits WHERE number BETWEEN ? AND ?", (low, high))
-            rows = [row for row in every if row[0] in wanted]
-        else:
-            rows = self._reader.rows_in(
-                lambda marks: f"SELECT number, message FROM commits WHERE number IN ({marks})",  # noqa: S608
-                list(numbers),
-            )
-        try:
-            return {number: unpack_message(message) for number, message in rows}
-        except (zlib.error, UnicodeError) as error:
-            raise StoreDamagedError(f"{self._reader.path} has a message that cannot be read") from error
+        return commit_rows.read_messages(self._reader, numbers)
 
     def ids(self, numbers: Sequence[int]) -> dict[int, bytes]:
         """Return the ids of commits by number."""
@@ -327,8 +184,8 @@ class HistorySnapshot:
 
     def paths_of(self, numbers: Sequence[int]) -> dict[int, tuple[bytes, ...]]:
         """Return the paths that commits changed, by number, without the former names of renames."""
-        packed = self._changes(numbers)
-        paths = self._paths({change.path for changes in packed.values() for change in changes})
+        packed = commit_rows.read_changes(self._reader, numbers)
+        paths = dictionary.paths_of(self._reader, {change.path for changes in packed.values() for change in changes})
         return {
             number: tuple(paths[change.path] for change in changes if change.path in paths)
             for number, changes in packed.items()
@@ -336,13 +193,14 @@ class HistorySnapshot:
 
     def touched(self, numbers: Sequence[int], most: int) -> dict[int, Touched]:
         """Return the first 1,000 paths and ``most`` definitions that each commit changed, by number."""
-        packed = {number: changes[:_MOST_PATHS] for number, changes in self._changes(numbers).items()}
+        every = commit_rows.read_changes(self._reader, numbers)
+        packed = {number: changes[:_MOST_PATHS] for number, changes in every.items()}
         ids = {
             number: tuple(islice(chain.from_iterable(change.names for change in changes), most))
             for number, changes in packed.items()
         }
-        paths = self._paths({change.path for changes in packed.values() for change in changes})
-        names = self._names(set(chain.from_iterable(ids.values())))
+        paths = dictionary.paths_of(self._reader, {change.path for changes in packed.values() for change in changes})
+        names = dictionary.names_of(self._reader, set(chain.from_iterable(ids.values())))
         return {
             number: Touched(
                 tuple(paths[change.path] for change in changes if change.path in paths),
@@ -351,24 +209,6 @@ class HistorySnapshot:
             for number, changes in packed.items()
         }
 
-    def _changes(self, numbers: Sequence[int]) -> dict[int, list[PackedChange]]:
-        rows = self._reader.rows_in(
-            lambda marks: f"SELECT number, changes FROM commits WHERE number IN ({marks})",  # noqa: S608
-            list(numbers),
-        )
-        try:
-            return {number: unpack_changes(changes) for number, changes in rows}
-        except IndexError as error:
-            raise StoreDamagedError(f"{self._reader.path} has a commit that cannot be read") from error
-
-    def _paths(self, numbers: Collection[int]) -> dict[int, bytes]:
-        return dict(
-            self._reader.rows_in(lambda marks: f"SELECT id, path FROM paths WHERE id IN ({marks})", sorted(numbers))  # noqa: S608
-        )
-
-    def _names(self, numbers: Collection[int]) -> dict[int, str]:
-        return dictionary.names_of(self._reader, numbers)
-
     def number_of(self, commit_id: bytes) -> int | None:
         """Return the number of a commit of the root; None if it has no such commit."""
         row = self._reader.row("SELECT number FROM commits WHERE id = ?", (commit_id,))
@@ -376,10 +216,10 @@ class HistorySnapshot:
 
     def find(self, prefix: str) -> list[int]:
         """Return the commits of the root whose id begins with the hexadecimal digits ``prefix``, newest first."""
-        if not prefix or len(prefix) > 2 * _ID_BYTES:
+        if not prefix or len(prefix) > 2 * ID_BYTES:
             return []
-        low = bytes.fromhex(prefix.ljust(2 * _ID_BYTES, "0"))
-        high = bytes.fromhex(prefix.ljust(2 * _ID_BYTES, "f"))
+        low = bytes.fromhex(prefix.ljust(2 * ID_BYTES, "0"))
+        high = bytes.fromhex(prefix.ljust(2 * ID_BYTES, "f"))
         rows = self._reader.rows("SELECT number FROM commits WHERE id BETWEEN ? AND ?", (low, high))
         return self.newest_first(number for (number,) in rows)
 
@@ -398,32 +238,7 @@ class HistorySnapshot:
 
     def changed_path(self, path: bytes, *, follow: bool = True) -> list[PathChange]:
         """Return the commits that changed a path, newest first; with ``follow``, also under its former names."""
-        found: list[PathChange] = []
-        places = self._all_places()
-        after = -1
-        seen: set[tuple[bytes, int]] = set()
-        for _ in range(_MOST_RENAMES):
-            rows = self._reader.rows(
-                "SELECT t.number, o.path FROM paths AS p JOIN touched_paths AS t ON t.path = p.id "
-                "LEFT JOIN renames AS r ON r.path = p.id AND r.number = t.number "
-                "LEFT JOIN paths AS o ON o.id = r.old_path "
-                "WHERE p.key = ? AND p.path = ?",
-                (dictionary.key_of(path), path),
-            )
-            ordered = sorted((places[number], number, old) for number, old in rows if number in places)
-            former: bytes | None = None
-            for place, number, old in ordered:
-                if place <= after:
-                    continue
-                found.append(PathChange(number, path, old or b""))
-                if old and follow:
-                    former, after = old, place
-                    break
-            if former is None or (former, after) in seen:
-                break
-            seen.add((former, after))
-            path = former
-        return found
+        return renamed_paths.changes_of(self._reader, self._all_places(), path, follow=follow)
 
     def _all_places(self) -> Places:
         """Return the place of each commit, also of those that changed nothing in the root."""
@@ -431,24 +246,7 @@ class HistorySnapshot:
 
     def present_names(self, paths: Collection[bytes]) -> PresentNames:
         """Return what tells the present names of ``paths``, as far as they were renamed."""
-        places = self._all_places()
-        later: dict[bytes, list[tuple[int, bytes]]] = {}
-        seen: set[bytes] = set()
-        asked = set(paths)
-        while asked:
-            seen |= asked
-            rows = self._reader.rows_in(
-                lambda marks: (
-                    "SELECT o.path, p.path, r.number FROM paths AS o JOIN renames AS r ON r.old_path = o.id "  # noqa: S608
-                    f"JOIN paths AS p ON p.id = r.path WHERE o.key IN ({marks})"
-                ),
-                [dictionary.key_of(path) for path in asked],
-            )
-            for old, new, number in rows:
-                if old in asked and number in places:
-                    later.setdefault(old, []).append((places[number], new))
-            asked = {new for old, new, _ in rows if old in asked} - seen
-        return PresentNames({old: sorted(renames, reverse=True) for old, renames in later.items()})
+        return renamed_paths.present_names(self._reader, self._all_places(), paths)
 
     def changed_below(self, directory: bytes) -> NDArray[np.int64]:
         """Return the sorted numbers of all stored commits that changed something below ``directory``."""
@@ -531,7 +329,7 @@ class HistorySnapshot:
         if not matching:
             lower = name.lower()
             matching = {number: one for number, one in found.items() if f".{one.lower()}".endswith(f".{lower}")}
-        return self._touching(matching or _longest_ends(found, name))
+        return self._touching(matching or dictionary.longest_ends(found, name))
 
     def changed_inside(self, name: str) -> list[DefinitionChange]:
         """Return the commits that touched a definition inside the one with the qualified ``name``, newest first.
@@ -539,7 +337,7 @@ class HistorySnapshot:
         What the history does not know at the beginning of the name is left out, such as a package.
         """
         found = dictionary.ids_called(self._reader, name.rpartition(".")[2])
-        return self._touching(dictionary.inside(self._reader, [*_longest_ends(found, name)]))
+        return self._touching(dictionary.inside(self._reader, [*dictionary.longest_ends(found, name)]))
 
     def _touching(self, names: dict[int, str]) -> list[DefinitionChange]:
         rows = self._reader.rows_in(

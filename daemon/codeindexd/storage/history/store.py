@@ -30,9 +30,11 @@ from codeindexd.storage.history.codec import (
     pack_members,
     unpack_members,
 )
+from codeindexd.storage.history.commit_columns import CommitColumns
 from codeindexd.storage.history.members import Members
+from codeindexd.storage.history.people import People
 from codeindexd.storage.history.schema import open_writer
-from codeindexd.storage.history.snapshot import Columns, HistorySnapshot, People
+from codeindexd.storage.history.snapshot import HistorySnapshot
 from codeindexd.storage.history.vectors import CommitVectors
 from codeindexd.storage.history.view import NO_VIEW, View, decode_view, encode_view
 from codeindexd.storage.lexical import Lexical, LexicalChunk
@@ -113,7 +115,7 @@ class HistoryStore:
             self._known = {root: self._decoded(*rest) for root, *rest in self._connection.execute(
                 "SELECT root, description, members FROM views"
             )}  # fmt: skip
-        self._columns = Columns.of(self._next, numbers[:, 0], numbers[:, 1], numbers[:, 2])
+        self._columns = CommitColumns.of(self._next, numbers[:, 0], numbers[:, 1], numbers[:, 2])
         self._vectors = CommitVectors(self.directory / _VECTORS, dimensions)
         try:
             self._rows = self._vectors.rows(self._next)
