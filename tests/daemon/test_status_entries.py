@@ -15,7 +15,7 @@ from codeindexd.daemon.status_entries import StatusEntries
 from codeindexd.indexing.history_status import HistoryPhase, HistoryStatus
 from codeindexd.roots import Root
 from codeindexd.roots.registry import RootSpec
-from codeindexd.roots.root import StatusKey
+from codeindexd.roots.root_status import StatusKey
 from codeindexd.types import Counts, RootState
 
 HISTORY = HistoryStatus(HistoryPhase.COMPLETE)

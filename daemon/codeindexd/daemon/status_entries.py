@@ -13,7 +13,7 @@ import msgspec
 from codeindexd.daemon import left_out, root_responses
 from codeindexd.daemon.encoding import encode_json
 from codeindexd.roots import Root
-from codeindexd.roots.root import StatusKey
+from codeindexd.roots.root_status import StatusKey
 
 
 class StatusEntries:

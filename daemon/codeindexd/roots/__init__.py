@@ -2,7 +2,8 @@
 
 from codeindexd.indexing.problems import RootProblem
 from codeindexd.roots.events import RootEvent, RootEventKind
-from codeindexd.roots.root import Root, RootStatus
+from codeindexd.roots.root import Root
+from codeindexd.roots.root_status import RootStatus
 from codeindexd.roots.settings import RootDependencies, RootSettings
 from codeindexd.roots.sync import SyncMethod, SyncResult
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import shlex
 import stat
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -15,13 +15,11 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 import structlog
-from msgspec import Struct
 
 from codeindexd.errors import FailedError, PathRefusedError
 from codeindexd.indexing.history import HistoryIndexer
-from codeindexd.indexing.history_status import HistoryStatus
 from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
-from codeindexd.indexing.progress import Progress, StageStats
+from codeindexd.indexing.progress import Progress
 from codeindexd.roots import maintenance
 from codeindexd.roots.adoption import Adoption, Borrower, Lender, adopt, was_moved_to
 from codeindexd.roots.central_files import CentralFiles
@@ -32,6 +30,7 @@ from codeindexd.roots.parts import RootParts, create_parts
 from codeindexd.roots.presence import Presence
 from codeindexd.roots.registry import RootSpec
 from codeindexd.roots.root_config import RootConfigFile
+from codeindexd.roots.root_status import RootStatus, StatusKey
 from codeindexd.roots.settings import RootDependencies, RootSettings
 from codeindexd.roots.shutdown import Shutdown
 from codeindexd.roots.skipped_texts import SkippedTexts
@@ -43,51 +42,11 @@ from codeindexd.scan.relpath import ROOT, parent_of
 from codeindexd.storage.catalog import CatalogSnapshot
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.snapshot import Snapshot
-from codeindexd.types import Counts, Entry, Failure, RootState
+from codeindexd.types import Entry, Failure, RootState
 from codeindexd.waiting import Broadcast
 
 log = structlog.get_logger(__name__)
 _RESCAN_S = 0.1  # after a file changed while it was read, or was modified too recently
-
-
-class RootStatus(Struct, frozen=True):
-    """The status of a root at one moment.
-
-    ``queue_lengths`` and ``stages`` are by name of the stage; ``notes`` say what had to be rebuilt at the start.
-    ``busy`` are files that change all the time, each with the seconds between its scans. ``adoption`` is the adoption
-    of an index since the daemon started.
-    """
-
-    state: RootState
-    clock: str
-    generation: int
-    root_hash: bytes
-    counts: Counts
-    pending_vectors: int
-    problems: tuple[RootProblem, ...]
-    notes: tuple[str, ...]
-    progress: Progress
-    stages: Mapping[str, StageStats]
-    queue_lengths: Mapping[str, int]
-    chunks_embedded: int
-    history: HistoryStatus
-    busy: tuple[tuple[bytes, float], ...] = ()
-    adoption: Adoption | None = None
-
-
-class StatusKey(Struct, frozen=True):
-    """What the status of a root at rest depends on, apart from failures and rules: equal keys mean equal statuses."""
-
-    path: bytes
-    state: RootState
-    is_caught_up: bool
-    generations: tuple[int, int]
-    counts: Counts
-    pending_vectors: int
-    problems: tuple[RootProblem, ...]
-    notes: int
-    work_done: int
-    history: HistoryStatus
 
 
 class Root:
