@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
@@ -50,22 +52,28 @@ def tree_bytes(directory: Path) -> int:
     that the indexes of two roots share, counts once. What cannot be read is not counted.
     """
     total = 0
+    seen: set[tuple[int, int]] = set()  # files with several names
+    for found in _stats_below(directory):
+        if found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode):
+            identity = (found.st_dev, found.st_ino)
+            if identity in seen:
+                continue
+            seen.add(identity)
+        total += found.st_blocks * _BLOCK_BYTES
+    return total
+
+
+def _stats_below(directory: Path) -> Iterator[os.stat_result]:
+    """Yield the stats of ``directory`` and of what is below it, as far as they can be read. Links are not followed."""
     waiting = [os.fspath(directory)]
-    with_names: set[tuple[int, int]] = set()
     while waiting:
         place = waiting.pop()
         with contextlib.suppress(OSError):
-            total += os.lstat(place).st_blocks * _BLOCK_BYTES
+            yield os.lstat(place)
             with os.scandir(place) as entries:
                 for entry in entries:
                     with contextlib.suppress(OSError):  # removed in the meantime
                         if entry.is_dir(follow_symlinks=False):
                             waiting.append(entry.path)
-                            continue
-                        found = entry.stat(follow_symlinks=False)
-                        identity = (found.st_dev, found.st_ino)
-                        if found.st_nlink == 1 or identity not in with_names:
-                            total += found.st_blocks * _BLOCK_BYTES
-                        if found.st_nlink > 1:
-                            with_names.add(identity)
-    return total
+                        else:
+                            yield entry.stat(follow_symlinks=False)

@@ -85,13 +85,18 @@ class Server:
                     if raw is not None and (client := self._admit(raw)):
                         clients.start_soon(self._serve_client, client)
                     if anyio.current_time() >= next_check:
-                        if not listener.is_reachable and (fresh := await anyio.to_thread.run_sync(self._listen_again)):
-                            listener.close()
-                            listener = fresh
-                            self._report(listener)
+                        listener = await self._kept_reachable(listener)
                         next_check = anyio.current_time() + _CHECK_EVERY_S
         finally:
             listener.close()
+
+    async def _kept_reachable(self, listener: Listener) -> Listener:
+        """Return ``listener``, or if its socket is gone a new one in its place, as far as that is possible now."""
+        if listener.is_reachable or not (fresh := await anyio.to_thread.run_sync(self._listen_again)):
+            return listener
+        listener.close()
+        self._report(fresh)
+        return fresh
 
     def _listen_again(self) -> Listener | None:
         """Return a new listener for a socket that is gone, None if that fails.

@@ -13,7 +13,7 @@ from codeindexd.errors import CodeindexError, FailedError, NoHistoryError, Usage
 from codeindexd.indexing import history_requests as requests
 from codeindexd.indexing.history_requests import ReadAnswer, ReadRequest, Refused, Repository
 from codeindexd.waiting import Gate
-from codeindexd.workers.jobs import HistoryJob
+from codeindexd.workers.jobs import HistoryJob, HistoryResult
 from codeindexd.workers.pool import WorkerPool
 
 BATCH_COMMITS = 64
@@ -52,6 +52,13 @@ def _refusal(answer: requests.Answer) -> CodeindexError:
     return WorkerError(f"a worker answered with {type(answer).__name__}", hint="see the log: codeindex logs")
 
 
+def _read_answer(result: HistoryResult) -> ReadAnswer:
+    answer = requests.decode_answer(result.answer)
+    if not isinstance(answer, ReadAnswer):
+        raise _refusal(answer)
+    return answer
+
+
 class HistoryJobs:
     """The requests of one root, whose ``path`` is named in errors. While the ``gate`` is closed, no batch is begun."""
 
@@ -75,16 +82,12 @@ class HistoryJobs:
             async with aclosing(self._pool.history(self._read_jobs(repository, batches))) as results:
                 async for result in results:
                     batch = batches[result.job_id]
-                    if result.error:
-                        if len(batch) == 1:
-                            yield ReadAnswer([], {batch[0]: result.error})
-                        else:
-                            failed += [PackedIds(one) for one in batch]
-                        continue
-                    answer = requests.decode_answer(result.answer)
-                    if not isinstance(answer, ReadAnswer):
-                        raise _refusal(answer)
-                    yield answer
+                    if not result.error:
+                        yield _read_answer(result)
+                    elif len(batch) == 1:
+                        yield ReadAnswer([], {batch[0]: result.error})
+                    else:
+                        failed += [PackedIds(commit_id) for commit_id in batch]
             batches = failed
 
     async def _read_jobs(self, repository: Repository, batches: Sequence[PackedIds]) -> AsyncIterator[HistoryJob]:

@@ -264,16 +264,20 @@ class RootSupervisor:
                         if not (started or may_fail):
                             del self._supervised[spec.id]
                             raise first_error(error) from error
-                        supervised.fail(error)
-                        if _may_be_damage(error):
-                            mark_possible_damage(self._directory / spec.id)
-                        log.exception("root_failed", root=str(supervised.spec.path))
+                        self._record_failure(supervised, error)
                         report_started()
                         if time.monotonic() - began > _STEADY_S:
                             backoff.reset()
                         await anyio.sleep(backoff.next_s())
         finally:
             supervised.stopped.set()
+
+    def _record_failure(self, supervised: _SupervisedRoot, error: Exception) -> None:
+        """Show a root as failed with ``error``, which is being handled, and have its stores checked if need be."""
+        supervised.fail(error)
+        if _may_be_damage(error):
+            mark_possible_damage(self._directory / supervised.spec.id)
+        log.exception("root_failed", root=str(supervised.spec.path))
 
     async def _run_once(
         self, supervised: _SupervisedRoot, report_started: Callable[[], None], root: Root | None

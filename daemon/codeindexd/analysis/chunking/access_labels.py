@@ -26,16 +26,18 @@ _CALLABLE: Final = frozenset({"method", "constructor", "property", "function"})
 
 
 class _Body(Struct):
-    """The access labels of a type's body, by offset, and the members that calls name, such as ``private :x``."""
+    """The access labels of a type's body, by offset, and the members that calls name, such as ``private :x``.
+
+    ``named`` is by the name of a member, and whether that is one of the type itself.
+    """
 
     default: Visibility
     offsets: list[int] = field(default_factory=list)
     labels: list[Visibility] = field(default_factory=list)
-    named: dict[tuple[bytes, bool], Visibility] = field(
-        default_factory=dict
-    )  # by name, and whether it is on the type itself
+    named: dict[tuple[bytes, bool], Visibility] = field(default_factory=dict)
 
     def at(self, offset: int) -> Visibility:
+        """Return what the last label before ``offset`` says."""
         place = bisect_right(self.offsets, offset)
         return self.labels[place - 1] if place else self.default
 
@@ -109,15 +111,22 @@ class AccessLabels:
             if child.type == "identifier" and (label := _WORDS.get(self._source(child))) is not None:
                 body.offsets.append(child.start_byte)
                 body.labels.append(label)
-            elif child.type == "call" and (method := child.child_by_field_name("method")) is not None:
-                word = self._source(method)
-                arguments = child.child_by_field_name("arguments")
-                if word in _WORDS and child.child_by_field_name("receiver") is None and arguments is not None:
-                    of_type = word.endswith((b"_class_method", b"_constant"))
-                    for one in arguments.named_children:
-                        if one.type in ("simple_symbol", "string"):
-                            body.named[self._source(one).strip(b":\"'"), of_type] = _WORDS[word]
+            elif child.type == "call":
+                self._add_named(body, child)
         return body
+
+    def _add_named(self, body: _Body, call: Node) -> None:
+        """Add the members that a call such as Ruby's ``private :reset`` names."""
+        method, arguments = call.child_by_field_name("method"), call.child_by_field_name("arguments")
+        if method is None or arguments is None or call.child_by_field_name("receiver") is not None:
+            return
+        word = self._source(method)
+        if word not in _WORDS:
+            return
+        of_type = word.endswith((b"_class_method", b"_constant"))
+        for argument in arguments.named_children:
+            if argument.type in ("simple_symbol", "string"):
+                body.named[self._source(argument).strip(b":\"'"), of_type] = _WORDS[word]
 
     def _source(self, node: Node) -> bytes:
         return self._text[node.start_byte : node.end_byte]
