@@ -69,7 +69,7 @@ def test_many_clients_at_once_start_one_daemon(environ: dict[str, str]) -> None:
     for thread in threads:
         thread.join()
     assert errors == []
-    assert start.answers(path)
+    assert start.is_answering(path)
     stop(path)
 
 
@@ -156,7 +156,7 @@ def test_a_daemon_with_a_full_backlog_is_alive(tmp_path: Path) -> None:
             one.setblocking(False)
             with contextlib.suppress(BlockingIOError):
                 one.connect(str(path))
-        assert start.answers(str(path))
+        assert start.is_answering(str(path))
         with pytest.raises(AlreadyRunningError):
             Listener.open(path)
 

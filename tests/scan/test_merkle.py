@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeindexd.scan.merkle import Tree, diff, leaf_hash, node_hash, same_suffix, skipped_hash
+from codeindexd.scan.merkle import Tree, diff, has_same_suffix, leaf_hash, node_hash, skipped_hash
 from codeindexd.types import Diff, Entry, FileStat, NodeKind
 
 _PART = st.sampled_from([b"a", b"b", b"c.py", b"d.md", b"\xff", b"a\n"])
@@ -122,11 +122,11 @@ def test_many_copies_are_paired_in_bounded_time() -> None:
 
 
 def test_same_suffix() -> None:
-    assert same_suffix(b"a/x.py", b"b/y.py")
-    assert same_suffix(b"a/Makefile", b"b/Makefile")
-    assert not same_suffix(b"Makefile", b"Justfile")
-    assert not same_suffix(b"x.py", b"x.pyi")
-    assert not same_suffix(b".bashrc", b".profile")
+    assert has_same_suffix(b"a/x.py", b"b/y.py")
+    assert has_same_suffix(b"a/Makefile", b"b/Makefile")
+    assert not has_same_suffix(b"Makefile", b"Justfile")
+    assert not has_same_suffix(b"x.py", b"x.pyi")
+    assert not has_same_suffix(b".bashrc", b".profile")
 
 
 def test_touched_leaves_are_found_where_the_tree_is_marked() -> None:

@@ -115,7 +115,7 @@ def test_a_read_that_ends_the_transaction_closes_a_pinned_reader(path: Path) -> 
         reader._connection.execute("PRAGMA shrink_memory")
         with unreadable(path), pytest.raises(StoreFullError):
             reader.rows("SELECT x FROM t")
-    assert (pinned.closed, loose.closed) == (True, False)
+    assert (pinned.is_closed, loose.is_closed) == (True, False)
     with pytest.raises(FailedError):
         pinned.row("SELECT x FROM t")
     assert loose.rows("SELECT x FROM t") == [(1,), (2,)]

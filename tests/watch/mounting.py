@@ -66,10 +66,10 @@ async def no_cookie_passes_before_a_mount_is_known(root: Path, cookies: Path) ->
         await owner.settled()
         for _ in range(3):
             _mount("tmpfs", root / "data")
-            assert not await owner.watcher.events_delivered(5.0) or b"data" in owner.hints
+            assert not await owner.watcher.wait_for_events(5.0) or b"data" in owner.hints
             await owner.settled()
             _unmount(root / "data")
-            assert not await owner.watcher.events_delivered(5.0) or b"data" in owner.hints
+            assert not await owner.watcher.wait_for_events(5.0) or b"data" in owner.hints
             await owner.settled()
         assert owner.root_changes == 0
 
@@ -104,7 +104,7 @@ async def without_events_over_the_root(root: Path, cookies: Path) -> None:
         await eventually(lambda: owner.degraded)
         assert "is on a file system without change events (ramfs)" in owner.degraded[0][0]
         assert owner.watcher.reason_to_walk == "the root is polled"
-        assert not await owner.watcher.events_delivered(0.1)
+        assert not await owner.watcher.wait_for_events(0.1)
         tree(root, {"b.py": "b"})
         await owner.caught_up()
         _unmount(root)

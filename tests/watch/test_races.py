@@ -92,7 +92,7 @@ async def test_no_cookie_passes_while_an_overflow_is_pending(
         await eventually(source.folding.is_set)
         owner.hints.clear()
         try:
-            assert not await owner.watcher.events_delivered(5.0)
+            assert not await owner.watcher.wait_for_events(5.0)
             assert owner.hints == [], "nothing else would have reported it"
         finally:
             source.folding.clear()

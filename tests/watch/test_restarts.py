@@ -28,7 +28,7 @@ def _tries(retries: RestartSchedule, clock: Clock, seconds: float) -> list[tuple
     end = clock.now + seconds
     while clock.now < end:
         assert not retries.is_too_early
-        answers.append(retries.failed(VANISHED))
+        answers.append(retries.record_failure(VANISHED))
         assert retries.wait_s > 0
         clock.now += retries.wait_s
     return answers
@@ -38,9 +38,9 @@ def test_vanishing_once_or_twice_is_retried_at_once_and_is_no_problem() -> None:
     clock = Clock()
     retries = RestartSchedule(30.0, clock=clock)
     for _ in range(100):
-        assert retries.failed(VANISHED) is None
+        assert retries.record_failure(VANISHED) is None
         assert retries.wait_s < 0.1
-        retries.succeeded()
+        retries.record_success()
 
 
 def test_vanishing_repeatedly_is_a_problem_and_is_retried_ever_less_often() -> None:
@@ -56,8 +56,8 @@ def test_a_success_resets_the_pauses() -> None:
     clock = Clock()
     retries = RestartSchedule(30.0, clock=clock)
     _tries(retries, clock, 60.0)
-    retries.succeeded()
-    assert retries.failed(VANISHED) is None
+    retries.record_success()
+    assert retries.record_failure(VANISHED) is None
 
 
 def test_the_larger_a_started_stream_the_longer_it_is_left_alone() -> None:

@@ -85,9 +85,9 @@ async def test_a_changed_rule_file_hints_the_root(
             await owner.hinted(b"")
         else:
             change(home)
-            assert not await owner.watcher.events_delivered(5.0) or b"" in owner.hints
+            assert not await owner.watcher.wait_for_events(5.0) or b"" in owner.hints
         await owner.settled()
-        assert await owner.watcher.events_delivered(5.0), "the new rules are known now"
+        assert await owner.watcher.wait_for_events(5.0), "the new rules are known now"
 
 
 async def test_a_rule_file_with_unchanged_content_changes_no_rules(
@@ -100,7 +100,7 @@ async def test_a_rule_file_with_unchanged_content_changes_no_rules(
         for _ in range(10):
             (home / "dotfiles/new").write_text("*.o\n")
             (home / "dotfiles/new").replace(home / "dotfiles/ignore")
-            assert await owner.watcher.events_delivered(5.0)
+            assert await owner.watcher.wait_for_events(5.0)
         assert owner.hints == []
 
 
@@ -113,10 +113,10 @@ async def test_rule_files_that_a_walk_read_are_monitored_from_then_on(
         await owner.settled()
         owner.watcher.set_directories([b"src"], rules_of(root, home / "second"))
         (home / "dotfiles/second").write_text("*.other\n")
-        assert not await owner.watcher.events_delivered(5.0)
+        assert not await owner.watcher.wait_for_events(5.0)
         owner.watcher.set_directories([b"src"], rules_of(root, home / "second"), whole=True)
         (home / "dotfiles/first").write_text("*.other\n")
-        assert await owner.watcher.events_delivered(5.0), "no rule comes from that file any more"
+        assert await owner.watcher.wait_for_events(5.0), "no rule comes from that file any more"
 
 
 async def test_a_recursive_watcher_does_not_watch_the_home_directory(

@@ -40,7 +40,7 @@ async def test_a_deleted_and_recreated_root_is_watched_again(root: Path, cookies
         shutil.rmtree(root)
         await eventually(lambda: owner.root_changes == 1)
         assert owner.watcher.needs_walk
-        assert not await owner.watcher.events_delivered(0.1)
+        assert not await owner.watcher.wait_for_events(0.1)
         tree(root, {"src/b.py": "bb"})
         await eventually(lambda: owner.root_changes == 2)
         await owner.caught_up()
@@ -211,7 +211,7 @@ async def test_without_free_watches_the_root_is_polled(root: Path, cookies: Path
         assert "file watches of this user are in use" in message
         assert "sysctl fs.inotify.max_user_watches=" in hint
         assert owner.watcher.needs_walk
-        assert not await owner.watcher.events_delivered(0.1)
+        assert not await owner.watcher.wait_for_events(0.1)
         (root / "src/a.py").write_text("found by polling")
         await owner.caught_up()
         kernel.limit = 100
@@ -315,7 +315,7 @@ async def test_a_root_configured_to_be_polled_is_polled(root: Path, cookies: Pat
         await owner.hinted(b"")
         assert owner.watcher.needs_walk
         assert owner.degraded == []
-        assert not await owner.watcher.events_delivered(1.0)
+        assert not await owner.watcher.wait_for_events(1.0)
 
 
 async def test_a_burst_as_large_as_the_kernels_queue_requires_a_walk(root: Path, cookies: Path) -> None:
@@ -382,7 +382,7 @@ async def test_a_vanished_cookie_directory_is_created_again(root: Path, cookies:
     async with watching(root, cookies) as owner:
         await owner.settled()
         shutil.rmtree(cookies)
-        assert not await owner.watcher.events_delivered(0.1)
+        assert not await owner.watcher.wait_for_events(0.1)
         await eventually(lambda: "cookie directory" in owner.watcher.reason_to_walk or owner.hints)
         await owner.settled()
         (root / "src/a.py").write_text("changed")

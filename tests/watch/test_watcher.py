@@ -45,7 +45,7 @@ async def test_ignored_directories_are_not_watched(root: Path, cookies: Path) ->
     async with watching(root, cookies, ignored=[b"node_modules"]) as owner:
         await owner.settled()
         (root / "node_modules/x/i.js").write_text("changed")
-        assert await owner.watcher.events_delivered(5.0)
+        assert await owner.watcher.wait_for_events(5.0)
         assert owner.hints == []
 
 
@@ -109,7 +109,7 @@ async def test_everything_before_a_cookie_has_been_hinted(root: Path, cookies: P
         for number in range(60):
             path = root / ("src" if number % 2 else "src/deep") / f"{number}.py"
             path.write_text("x")
-            assert await owner.watcher.events_delivered(5.0)
+            assert await owner.watcher.wait_for_events(5.0)
             assert str(path.relative_to(root)).encode() in owner.hints
 
 
@@ -120,7 +120,7 @@ async def test_cookies_hold_while_directories_appear(root: Path, cookies: Path) 
             directory = root / "src" / f"new{number}"
             directory.mkdir()
             (directory / "f.py").write_text("x")
-            assert await owner.watcher.events_delivered(5.0)
+            assert await owner.watcher.wait_for_events(5.0)
             assert {f"src/new{number}".encode(), f"src/new{number}/f.py".encode()} & set(owner.hints)
 
 
@@ -155,7 +155,7 @@ async def test_a_cookie_waits_for_a_stream_that_is_being_replaced(root: Path, co
         await eventually(lambda: source.streams > source.held and owner.watcher._cookies.draining)
         try:
             assert owner.hints.count(b"two") > 1, "once for its event, once when it became watched"
-            assert not await owner.watcher.events_delivered(0.3)
+            assert not await owner.watcher.wait_for_events(0.3)
         finally:
             source.gate.set()
         await owner.hinted(b"one/f")
@@ -179,7 +179,7 @@ async def test_git_internals_are_silent_and_rules_hint_the_root(root: Path, cook
         await owner.settled()
         (root / ".git/index.lock").write_text("x")
         (root / ".git/HEAD").write_text("ref: refs/heads/other\n")
-        assert await owner.watcher.events_delivered(5.0)
+        assert await owner.watcher.wait_for_events(5.0)
         assert owner.hints == []
         (root / ".git/info/exclude").write_text("*.log\n")
         await owner.hinted(b"")
@@ -190,7 +190,7 @@ async def test_a_rule_file_elsewhere_hints_the_root(root: Path, cookies: Path, t
     async with watching(root, cookies, rules=rules_of(root, tmp_path / "home/ignore")) as owner:
         await owner.settled()
         (tmp_path / "home/other").write_text("y")
-        assert await owner.watcher.events_delivered(5.0)
+        assert await owner.watcher.wait_for_events(5.0)
         assert owner.hints == []
         (tmp_path / "home/ignore").write_text("*.a\n")
         await owner.hinted(b"")

@@ -36,7 +36,7 @@ async def main(root: Path, cookies: Path) -> None:
         await tasks.start(watcher.serve)
         watcher.mark_walked()
         watcher.set_directories([b"src", b"docs"])
-        while not await watcher.events_delivered(5.0):
+        while not await watcher.wait_for_events(5.0):
             pass
         print("watching", flush=True)
 

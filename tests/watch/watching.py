@@ -118,7 +118,7 @@ class Owner:
     async def settled(self) -> None:
         """Wait until every directory is watched, and forget the hints so far."""
         with anyio.fail_after(20):
-            while not await self.watcher.events_delivered(5.0) or self._pending:
+            while not await self.watcher.wait_for_events(5.0) or self._pending:
                 await anyio.lowlevel.checkpoint()
         self.hints.clear()
 

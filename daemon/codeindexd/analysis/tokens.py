@@ -240,14 +240,14 @@ def _split_cased(token: str) -> Iterator[str]:
         return
     start = 0
     for i in range(1, len(token) + 1):
-        if i == len(token) or token[i] == "_" or token[i - 1] == "_" or _boundary(token, start, i):
+        if i == len(token) or token[i] == "_" or token[i - 1] == "_" or _is_word_start(token, start, i):
             word = token[start:i].strip("_").lower()[:MAX_WORD]
             if word:
                 yield word
             start = i
 
 
-def _boundary(token: str, start: int, i: int) -> bool:
+def _is_word_start(token: str, start: int, i: int) -> bool:
     """Return True if a word starts at ``i``, after the one that starts at ``start``.
 
     Words start at a change from lower to upper case, at the last capital of an acronym before a lowercase letter, after

@@ -179,7 +179,7 @@ class Systemd:
         if changed:
             self._systemctl_checked("daemon-reload")
         self._systemctl_checked("enable", SERVICE)
-        if not self.is_running() and not self._is_active(SOCKET) and _answers(self._environ):
+        if not self.is_running() and not self._is_active(SOCKET) and _is_answering(self._environ):
             return ["another daemon is running; the service takes over when it ends"]
         self._systemctl_checked("restart" if changed and self.is_running() else "start", SERVICE)
         return []
@@ -259,7 +259,7 @@ class Launchd:
         """Load the agent, or reload it if it changed; return notes for the user."""
         if not changed and self.is_enabled():
             return []
-        if not self.is_enabled() and _answers(self._environ):
+        if not self.is_enabled() and _is_answering(self._environ):
             return ["another daemon is running; the service takes over at your next login"]
         with contextlib.suppress(OSError):
             Path(protocol.socket_path(self._environ)).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -332,7 +332,7 @@ def _home(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("HOME") or Path.home())
 
 
-def _answers(environ: Mapping[str, str]) -> bool:
+def _is_answering(environ: Mapping[str, str]) -> bool:
     """Return True if a daemon listens at the socket. Raises FailedError if it is another user's process."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)

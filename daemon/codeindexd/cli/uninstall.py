@@ -206,7 +206,7 @@ def _delete(paths: Paths, what: Plan) -> None:
         _delete_directory(directory, directories[directory], what)
     if paths.socket.parent != paths.runtime:
         with contextlib.suppress(OSError, CodeindexError):
-            if stat.S_ISSOCK(paths.socket.lstat().st_mode) and not start.answers(str(paths.socket)):
+            if stat.S_ISSOCK(paths.socket.lstat().st_mode) and not start.is_answering(str(paths.socket)):
                 paths.socket.unlink()
 
 

@@ -88,11 +88,11 @@ def _find(socket_path: str, environ: Mapping[str, str]) -> str:
 
     Raises FailedError if another user's process listens at ``socket_path``.
     """
-    if answers(socket_path):
+    if is_answering(socket_path):
         return socket_path
     advertised = advertised_socket(socket_path, environ)
     try:
-        return advertised if advertised and answers(advertised) else ""
+        return advertised if advertised and is_answering(advertised) else ""
     except FailedError:  # another user's process
         return ""
 
@@ -130,7 +130,7 @@ def foreign_program(environ: Mapping[str, str]) -> str:
     return "" if "CODEINDEXD_SOCKET" in environ else installed_service.foreign_program(environ)
 
 
-def answers(socket_path: str) -> bool:
+def is_answering(socket_path: str) -> bool:
     """Return True if a process listens at ``socket_path``. Raises FailedError if it is another user's process."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -25,6 +25,13 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
+class Requeue(Protocol):
+    """Queues files to be processed."""
+
+    def __call__(self, files: Sequence[Entry], *, force: bool) -> object:
+        """Queue ``files``; with ``force``, also those that are pending with the same content."""
+
+
 class Committer:
     """Moves transactions and processed files from the buffer into the index, one commit at a time.
 
@@ -33,7 +40,7 @@ class Committer:
     - ``on_hint(paths)``: files that changed or vanished while they were processed, to be scanned again.
     - ``on_check(paths)``: files that were modified too recently to trust their stat.
     - ``on_commit()``: called after every commit.
-    - ``requeue(files, force)`` queues files; with ``force``, also files that are pending with the same content.
+    - ``requeue`` queues files again that have to be processed.
     """
 
     def __init__(
@@ -49,7 +56,7 @@ class Committer:
         on_hint: Callable[[Sequence[bytes]], None],
         on_check: Callable[[Sequence[bytes]], None],
         on_commit: Callable[[], None],
-        requeue: Callable[[Sequence[Entry], bool], None],
+        requeue: Requeue,
     ) -> None:
         self._index = index
         self._queue = queue
@@ -93,7 +100,7 @@ class Committer:
         await self._commit(transaction)
         self._buffer.transactions.popleft()
         if transaction.moves:  # a moved file whose source was already gone has to be processed
-            self._requeue(await self._until_store_usable(self._unprocessed), False)
+            self._requeue(await self._until_store_usable(self._unprocessed), force=False)
         self.transactions_committed += 1
         self._on_commit()
 
@@ -108,7 +115,7 @@ class Committer:
             outdated: list[ProcessedFile] = []
             for processed in self._newest_results(batch):
                 (outdated if self._must_be_read_again(processed) else complete).append(processed)
-            self._requeue([processed.task.entry for processed in outdated], True)
+            self._requeue([processed.task.entry for processed in outdated], force=True)
             await self._commit_results(complete)
         self._on_commit()
 

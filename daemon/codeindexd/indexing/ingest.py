@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import anyio
 
@@ -74,7 +75,7 @@ class Ingest:
             on_hint=on_hint,
             on_check=on_check,
             on_commit=self._after_commit,
-            requeue=lambda files, force: self.submit([], files, force=force),
+            requeue=partial(self.submit, []),
         )
 
     # input

@@ -119,7 +119,7 @@ class ScanLoop:
         found = await self._reconcile(below)
         if found is None:
             return _NOTHING
-        if await self._config_changed(found.scan) or self._linked.update(found.scan):
+        if await self._reload_config(found.scan) or self._linked.update(found.scan):
             return (ROOT,)
         self._accept(found, whole=ROOT in below)
         if found.overtaken:
@@ -180,7 +180,7 @@ class ScanLoop:
         self.failed_scans += 1
         self._retry_later()
 
-    async def _config_changed(self, scan: Scan) -> bool:
+    async def _reload_config(self, scan: Scan) -> bool:
         """Reload the root's own configuration if it was scanned; return True if it changed the scanner."""
         if not is_covered(ROOT_CONFIG, scan.below):
             return False

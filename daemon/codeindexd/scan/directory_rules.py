@@ -28,7 +28,7 @@ from codeindexd.scan.tracked import TrackedFiles
 from codeindexd.types import FileStat
 
 _RULE_NAMES = (*IGNORE_FILES, *PACKAGE_FILES, b".git", b".hg")  # names that the rules of their directory depend on
-_WORKTREE = Verdict(True, "worktree", "default: linked worktree of the repository around it")
+_WORKTREE = Verdict(ignored=True, reason="worktree", rule="default: linked worktree of the repository around it")
 _MOST_IGNORE_BYTES = 8 << 20
 _NOT_NOW = frozenset({errno.EIO, *EXHAUSTED})
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES})  # such a directory has no rules
@@ -75,7 +75,7 @@ class DirectoryRules:
             rules.verdict(directory, is_dir=True)  # records whether it is kept only for the tracked files in it
             try:
                 with opened(open_directory(self._scan.root, directory)) as descriptor:
-                    names = {name for name in _RULE_NAMES if _exists(descriptor, name)}
+                    names = {name for name in _RULE_NAMES if _has_entry(descriptor, name)}
                     rules = self.enter(rules, directory, descriptor, names)
             except OSError as error:
                 if error.errno not in _ABSENT:
@@ -136,7 +136,7 @@ def root_rules(
     """
     rules = rules_with_git(exclude_sources=git.sources, above=git.above, tracked=git.tracked)
     files = {name: read_ignore_file(root, name) for name in IGNORE_FILES}
-    return rules.enter(ROOT, files, names={name for name in _RULE_NAMES if _exists(root, name)})
+    return rules.enter(ROOT, files, names={name for name in _RULE_NAMES if _has_entry(root, name)})
 
 
 def git_rules(root_path: Path, git_locations: GitConfigLocations, read: ReadRuleFile) -> GitRules:
@@ -238,7 +238,7 @@ def _is_ignored(root: Path, top: Path, sources: Sequence[Source], read: ReadRule
     return False
 
 
-def _exists(directory: int, name: bytes) -> bool:
+def _has_entry(directory: int, name: bytes) -> bool:
     try:
         os.stat(name, dir_fd=directory, follow_symlinks=False)
     except OSError:

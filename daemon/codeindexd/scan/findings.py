@@ -17,8 +17,8 @@ from codeindexd.scan.size_limits import SizeLimits
 from codeindexd.scan.tracked import RepositoryPaths
 from codeindexd.types import Entry, FileStat, NodeKind, TreeSource
 
-SPECIAL = Verdict(True, "special", "not a regular file, directory or symbolic link")
-UNREADABLE = Verdict(True, "unreadable", "cannot be read")
+SPECIAL = Verdict(ignored=True, reason="special", rule="not a regular file, directory or symbolic link")
+UNREADABLE = Verdict(ignored=True, reason="unreadable", rule="cannot be read")
 
 
 class ScanInput(Struct, frozen=True):

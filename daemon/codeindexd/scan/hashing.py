@@ -113,7 +113,7 @@ class Hasher:
             try:
                 directory = open_directory(self._root, group.directory)
             except OSError as error:
-                results += [_failed(path, known, error) for path, known, _ in group.files]
+                results += [_unreadable(path, known, error) for path, known, _ in group.files]
                 continue
             with opened(directory):
                 results += [self._file(directory, file, buffer) for file in group.files]
@@ -124,7 +124,7 @@ class Hasher:
         name = path[path.rfind(b"/") + 1 :]
         try:
             digest, after, size = self._hash(directory, name, buffer)
-            if listed is None or not _stable(listed, after, size):  # changed since it was listed: read it once more
+            if listed is None or not _is_stable(listed, after, size):  # changed since it was listed: read it once more
                 listed = file_stat(after)
                 digest, after, size = self._hash(directory, name, buffer)
         except _Oversized:
@@ -132,10 +132,10 @@ class Hasher:
         except _Replaced:
             return Hashed(path, known, unsettled=True)
         except OSError as error:
-            return _failed(path, known, error)
+            return _unreadable(path, known, error)
         found: FileStat | None = listed
         unsettled = young = False
-        if not _stable(listed, after, size):
+        if not _is_stable(listed, after, size):
             unsettled, found = True, None
         elif not is_settled(listed, self._now_ns):
             young, found = settles_soon(listed, self._now_ns), None
@@ -186,7 +186,7 @@ def _check(should_stop: Callable[[], bool]) -> None:
         raise ShuttingDownError("the scan was stopped")
 
 
-def _stable(before: FileStat, after: os.stat_result, size: int) -> bool:
+def _is_stable(before: FileStat, after: os.stat_result, size: int) -> bool:
     """Return True if the file did not change while ``size`` bytes were read; these may be more than the stat's size."""
     return (
         before.mtime_ns == after.st_mtime_ns
@@ -196,7 +196,7 @@ def _stable(before: FileStat, after: os.stat_result, size: int) -> bool:
     )
 
 
-def _failed(path: bytes, known: Entry | None, error: OSError) -> Hashed:
+def _unreadable(path: bytes, known: Entry | None, error: OSError) -> Hashed:
     if error.errno == errno.ENOENT:
         return Hashed(path, None)
     if error.errno in _REPLACED:

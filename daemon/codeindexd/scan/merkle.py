@@ -49,7 +49,7 @@ def node_hash(children: Iterable[Entry]) -> bytes:
     )
 
 
-def same_suffix(source: bytes, target: bytes) -> bool:
+def has_same_suffix(source: bytes, target: bytes) -> bool:
     """Return True if both paths have the same extension, or the same name if one of them has no extension."""
     old, new = name_of(source), name_of(target)
     if b"." in old[1:] and b"." in new[1:]:
@@ -144,7 +144,7 @@ def diff(
     new: TreeSource,
     *,
     below: Sequence[bytes] = (b"",),
-    same_treatment: SameTreatment = same_suffix,
+    same_treatment: SameTreatment = has_same_suffix,
 ) -> Diff:
     """Return the changes that turn ``old`` into ``new`` at and below the paths ``below``, each kind sorted by path.
 

@@ -32,7 +32,7 @@ from codeindexd.types import FileStat, TreeSource
 NOTHING_DECIDED: Mapping[bytes, RepositoryPaths] = MappingProxyType({})
 NOTHING_APPLIED: Mapping[bytes, FileStat] = MappingProxyType({})
 _DEFAULT_LIMITS = SizeLimits()
-_LINK = Verdict(True, "symlink", "symbolic links are not followed")
+_LINK = Verdict(ignored=True, reason="symlink", rule="symbolic links are not followed")
 
 
 class ScanStats(Struct, frozen=True):

@@ -25,7 +25,7 @@ class SizeLimits(Struct, frozen=True):
     def verdict(self, path: bytes) -> Verdict:
         """Return the verdict on a file ``path`` that is larger."""
         setting = "max_notebook_bytes" if self.of(path) > self.file_bytes else "max_file_bytes"
-        return Verdict(True, "oversized", f"index.{setting}")
+        return Verdict(ignored=True, reason="oversized", rule=f"index.{setting}")
 
 
 def _is_notebook(path: bytes) -> bool:

@@ -76,7 +76,7 @@ def _target_of(hint: bytes, scan: ScanInput, rules: DirectoryRules) -> bytes | N
         if status is None or number == len(parts) or not stat.S_ISDIR(status.st_mode):
             return current
         known = scan.known.node(current)
-        if known is None or known.kind is not NodeKind.DIRECTORY or rules.of(parent).judge(name, current, True):
+        if known is None or known.kind is not NodeKind.DIRECTORY or rules.of(parent).judge(name, current, is_dir=True):
             return current
     return current
 

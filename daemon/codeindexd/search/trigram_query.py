@@ -66,9 +66,9 @@ class _Part(Struct, frozen=True):
     inner: Query = _ALL
 
 
-_NOTHING_WRITTEN = _Part(True, _EMPTY)
-_ANY_LETTER = _Part(False, None)
-_ANYTHING = _Part(True, None)
+_NOTHING_WRITTEN = _Part(empty=True, exact=_EMPTY)
+_ANY_LETTER = _Part(empty=False, exact=None)
+_ANYTHING = _Part(empty=True, exact=None)
 
 
 def _trigrams_of(text: bytes) -> Query:
@@ -174,11 +174,11 @@ class _Parser:
             raise _UnknownSyntaxError
         return part
 
-    def _peek(self, what: str) -> bool:
+    def _is_next(self, what: str) -> bool:
         return self._text.startswith(what, self._at)
 
     def _take(self, what: str) -> bool:
-        if not self._peek(what):
+        if not self._is_next(what):
             return False
         self._at += len(what)
         return True
@@ -215,7 +215,7 @@ class _Parser:
                 part = _repeated(part, 1, None)
             elif self._take("?"):
                 part = _repeated(part, 0, 1)
-            elif self._peek("{") and (bounds := self._bounds()):
+            elif self._is_next("{") and (bounds := self._bounds()):
                 part = _repeated(part, *bounds)
             else:
                 break
@@ -260,7 +260,7 @@ class _Parser:
 
     def _group(self) -> _Part:
         if self._take("?"):
-            if self._take("P<") or (self._peek("<") and self._text[self._at + 1 : self._at + 2] not in ("=", "!")):
+            if self._take("P<") or (self._is_next("<") and self._text[self._at + 1 : self._at + 2] not in ("=", "!")):
                 end = self._text.find(">", self._at)
                 if end < 0:
                     raise _UnknownSyntaxError
@@ -350,7 +350,7 @@ class _Parser:
         letters: set[str] = set()
         large = negated
         first = True
-        while first or not self._peek("]"):
+        while first or not self._is_next("]"):
             first = False
             if self._take("[:"):
                 end = self._text.find(":]", self._at)
@@ -362,7 +362,7 @@ class _Parser:
             if low is None:
                 large = True
                 continue
-            if self._peek("-") and not self._peek("-]"):
+            if self._is_next("-") and not self._is_next("-]"):
                 self._at += 1
                 high = self._class_letter()
                 if high is None:

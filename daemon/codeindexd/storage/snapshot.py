@@ -176,7 +176,7 @@ class SnapshotHolder:
         """Replace a snapshot that lost its transaction, unless a commit has replaced it or is about to."""
         with self._lock:
             lost = self._snapshot
-        if lost is None or not lost.catalog.lost:
+        if lost is None or not lost.catalog.is_lost:
             return
         with suppress(CodeindexError):  # the query will report the error
             catalog = self._pin_catalog()

@@ -200,7 +200,7 @@ class Reader:
         self._on_wake = on_wake
 
     @property
-    def closed(self) -> bool:
+    def is_closed(self) -> bool:
         """True if closed, by its owner or because an error ended the pinned transaction."""
         return self._connection is None and not self._at_rest
 

@@ -72,7 +72,7 @@ class Shortage:
     def _read() -> tuple[int, int]:
         return inotify_limit("max_user_watches", 0), inotify_limit("max_user_instances", 0)
 
-    def limits_changed(self) -> bool:
+    def have_limits_changed(self) -> bool:
         """Return True if the limits differ from those when this was created."""
         return self._read() != self._limits
 

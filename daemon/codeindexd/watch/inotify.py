@@ -189,7 +189,7 @@ class Inotify:
             pace.on_stop = lambda: news.put(None)
             pace.mark_live()
             subscription.start()
-            while not pace.stopped:
+            while not pace.is_stopped:
                 changes = news.get()
                 if changes is overflow:
                     pace.overflowed()

@@ -130,7 +130,7 @@ class MountTable:
     def _update(self) -> tuple[Mount, ...]:
         """Return the present mounts. Raises OSError."""
         with self._lock:
-            if self._changed():
+            if self._has_changed():
                 self._version += 1
                 try:
                     text = b"".join(self._pieces()).decode("utf-8", "surrogateescape")
@@ -145,7 +145,7 @@ class MountTable:
             os.close(self._descriptor)
         self._descriptor = None
 
-    def _changed(self) -> bool:
+    def _has_changed(self) -> bool:
         """Return True if the table has to be read, since it changed or was just opened. Raises OSError."""
         if self._descriptor is None:
             try:

@@ -37,7 +37,7 @@ class PollPacer:
         self._active = self._polled_at = time.monotonic()
 
     @property
-    def stopped(self) -> bool:
+    def is_stopped(self) -> bool:
         """True once the watch should end."""
         return self._stopped
 

@@ -39,7 +39,7 @@ class RestartSchedule:
     @property
     def is_too_early(self) -> bool:
         """True if it is not time for the next try."""
-        return self._clock() < self._next_try_at and not (self._shortage and self._shortage.limits_changed())
+        return self._clock() < self._next_try_at and not (self._shortage and self._shortage.have_limits_changed())
 
     @property
     def wait_s(self) -> float:
@@ -47,7 +47,7 @@ class RestartSchedule:
         wait_s = self._next_try_at - self._clock()
         return min(wait_s, self._shortage.CHECK_INTERVAL_S) if self._shortage else wait_s
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """Record that every target is watched."""
         self._vanishing_since = self._shortage = None
 
@@ -59,7 +59,7 @@ class RestartSchedule:
         """Delay the next start in proportion to its cost: it will watch ``directory_count`` directories again."""
         self._next_try_at = self._clock() + directory_count * _REST_S_PER_DIRECTORY
 
-    def failed(self, error: StreamError) -> WatchProblem | None:
+    def record_failure(self, error: StreamError) -> WatchProblem | None:
         """Record that a stream could not be started."""
         now = self._clock()
         if error.kind is StreamErrorKind.SILENT:
@@ -77,9 +77,9 @@ class RestartSchedule:
             if in_vain_s < _VANISHED_TOLERATED_S:
                 return None
             return WatchProblem(f"directories vanish before they can be watched ({error})", SYNC_HINT)
-        return self.broke(str(error))
+        return self.record_break(str(error))
 
-    def broke(self, reason: str) -> WatchProblem | None:
+    def record_break(self, reason: str) -> WatchProblem | None:
         """Record that a stream broke because of ``reason``.
 
         After several breaks in a minute the next try is delayed, because each restart loses events.

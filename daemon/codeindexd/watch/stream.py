@@ -139,7 +139,7 @@ class Stream:
             self.error = _stream_error(error)
             return
         try:
-            if not self.pace.stopped:
+            if not self.pace.is_stopped:
                 self._go_live()
                 self._subscription.start()
                 await self._stopped.wait()
@@ -151,7 +151,7 @@ class Stream:
         """Deliver changes from the reading thread of all streams, which waits until they are processed."""
         assert self._subscription is not None
         try:
-            if not self.pace.stopped:
+            if not self.pace.is_stopped:
                 self._deliver(self, changes)
         except Exception as error:  # noqa: BLE001 - raised where the stream is served
             self._failure = error

@@ -98,7 +98,7 @@ class Watcher:
             on_root=self._root_changed,
             on_mounts=self._mounts_changed,
             on_rules=self._rules_changed,
-            on_cookies=self._lose_all,
+            on_cookies=self._record_loss,
             on_jump=self._demand_walk,
         )
         self._streams = StreamPair(
@@ -167,7 +167,7 @@ class Watcher:
         elif self._coverage.missing() or len(self._coverage.polled) != polled:
             self._wake.set()
 
-    async def events_delivered(self, timeout_s: float) -> bool:
+    async def wait_for_events(self, timeout_s: float) -> bool:
         """Wait until the events of all changes made before the call are delivered.
 
         Returns False if that takes longer than ``timeout_s`` seconds, or if events alone cannot prove it.
@@ -244,7 +244,7 @@ class Watcher:
         try:
             await (self._watch_all(tasks) if merge else self._watch_recent(tasks, missing))
         except StreamError as error:
-            self._degrade(self._restarts.failed(error))
+            self._degrade(self._restarts.record_failure(error))
             return
         self._recover()
         self._restarts.delay_next(len(self._streams.recent_directories))
@@ -334,12 +334,12 @@ class Watcher:
         self._walk_demand = reason
         self._on_hints([ROOT])
 
-    def _lose_all(self, reason: str) -> None:
+    def _record_loss(self, reason: str) -> None:
         self._loss = _Loss(None, reason)
         self._wake.set()
 
     def _recover(self) -> None:
-        self._restarts.succeeded()
+        self._restarts.record_success()
         self._problem = None
         self._problems.report(polling_problem(self._coverage.polled, self._poll_interval_s))
 
@@ -374,12 +374,12 @@ class Watcher:
         if seconds < float("inf"):
             self._demand_walk(f"events were not read for {seconds:.1f} s")
         else:
-            self._lose_all("the kernel's event queue overflowed")
+            self._record_loss("the kernel's event queue overflowed")
 
     def _stream_broke(self, stream: Stream, error: StreamError) -> None:
         self._cookies.forget(stream, drained=False)
         if stream in self._streams.live:
-            self._degrade(self._restarts.broke(str(error)))
+            self._degrade(self._restarts.record_break(str(error)))
             self._loss = _Loss(stream, str(error))
             self._wake.set()
 
@@ -387,14 +387,14 @@ class Watcher:
 
     def _root_changed(self, message: str) -> None:
         self._restarts.allow_now()
-        self._lose_all(message)
+        self._record_loss(message)
         self._on_root_changed()
 
     def _mounts_changed(self, points: Set[bytes]) -> None:
         """Hint the mount points: they contain other files now, and existing watches are on the hidden directories."""
         if ROOT in points:
             self._restarts.allow_now()
-            self._lose_all("a file system was mounted over the root, or unmounted")
+            self._record_loss("a file system was mounted over the root, or unmounted")
             return
         log.info("mounts_changed", root=str(self._root), points=sorted(points))
         self._coverage.record_changes(points)

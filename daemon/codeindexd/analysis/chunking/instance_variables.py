@@ -257,7 +257,7 @@ def _parameters(found: Iterable[FoundDefinition], lines: Lines, language: str) -
             name = _declaring(parameter)
             if name is not None:
                 written = source(name, lines.text)
-                assignment = _Assignment(written, name.start_byte, parameter, True)
+                assignment = _Assignment(written, name.start_byte, parameter, is_first=True)
                 yield _field(_Owner(one.container), assignment, lines, kind)
 
 
@@ -290,7 +290,17 @@ def _field(owner: _Owner, one: _Assignment, lines: Lines, kind: str = "field") -
     parent = owner.container
     qualified = f"{parent.qualified}.{path}" if parent is not None else path
     return FoundDefinition(
-        start, end, kind, one.name, qualified, parent, True, True, parent, path, one.name_byte, one.statement
+        start,
+        end,
+        kind,
+        one.name,
+        qualified,
+        parent,
+        is_detail=True,
+        container=parent,
+        path=path,
+        name_byte=one.name_byte,
+        node=one.statement,
     )
 
 

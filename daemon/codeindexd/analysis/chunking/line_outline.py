@@ -201,7 +201,9 @@ def definitions_by_line(lines: Lines, language: str) -> list[FoundDefinition]:
             before.end = end
             continue
         qualified = f"{owner.qualified}.{name}" if owner is not None else name
-        one = FoundDefinition(row, end, kind, name, qualified, owner, True, is_detail, owner, name, at)
+        one = FoundDefinition(
+            row, end, kind, name, qualified, owner, is_detail=is_detail, container=owner, path=name, name_byte=at
+        )
         found.append(one)
         if kind in CONTAINERS and end > row + 1:
             around.append(one)

@@ -182,7 +182,7 @@ def pack(pieces: Sequence[Atom], lines: Lines, limits: Limits) -> list[list[Atom
     size = 0
     for atom in pieces:
         own = lines.size(atom.start, atom.end)
-        if groups and size + own <= limits.limit and _joins(groups[-1], size, atom, own, limits):
+        if groups and size + own <= limits.limit and _belongs_in(groups[-1], size, atom, own, limits):
             groups[-1].append(atom)
             size += own
         else:
@@ -191,12 +191,12 @@ def pack(pieces: Sequence[Atom], lines: Lines, limits: Limits) -> list[list[Atom
     return _join_tiny(groups, lines, limits)
 
 
-def _joins(group: Sequence[Atom], size: int, atom: Atom, own: int, limits: Limits) -> bool:
+def _belongs_in(group: Sequence[Atom], size: int, atom: Atom, own: int, limits: Limits) -> bool:
     last = group[-1]
     if size < limits.tiny:
         return True
     if own < limits.tiny and not atom.whole and (atom.owner is None or atom.owner.start < atom.start):
-        return _inside(last.owner, atom.owner)
+        return _is_inside(last.owner, atom.owner)
     if size + own > limits.target or last.owner is not atom.owner:
         return False
     if bool(last.whole) != bool(atom.whole):
@@ -204,7 +204,7 @@ def _joins(group: Sequence[Atom], size: int, atom: Atom, own: int, limits: Limit
     return not atom.whole or max(size, own) < limits.target // 2 or _is_code(atom.owner)
 
 
-def _inside(inner: FoundDefinition | None, outer: FoundDefinition | None) -> bool:
+def _is_inside(inner: FoundDefinition | None, outer: FoundDefinition | None) -> bool:
     while inner is not None and inner is not outer:
         inner = inner.parent
     return inner is outer

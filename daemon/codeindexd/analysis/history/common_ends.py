@@ -100,16 +100,16 @@ def _reach(
     if not changed:
         return 0, 0
 
-    def equal(one: int, other: int) -> bool:
+    def is_equal(one: int, other: int) -> bool:
         first, second = lines[one], lines[other]
         return first == second or (ignore_whitespace and _without_whitespace(first) == _without_whitespace(second))
 
     lines = [*above, *changed, *below]
     start, end = len(above), len(above) + len(changed)
     up = down = 0
-    while up < start and equal(start - 1 - up, end - 1 - up):
+    while up < start and is_equal(start - 1 - up, end - 1 - up):
         up += 1
-    while end + down < len(lines) and equal(start + down, end + down):
+    while end + down < len(lines) and is_equal(start + down, end + down):
         down += 1
     return up, down
 

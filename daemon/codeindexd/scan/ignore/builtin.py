@@ -116,7 +116,7 @@ _MARKERS = {b"pyvenv.cfg": "vendored", b"CACHEDIR.TAG": "generated"}
 
 
 def _default(reason: str, rule: str) -> Verdict:
-    return Verdict(True, reason, f"default: {rule}")
+    return Verdict(ignored=True, reason=reason, rule=f"default: {rule}")
 
 
 def _table() -> dict[bytes, Verdict]:

@@ -176,7 +176,7 @@ class IgnoreRules(Struct, frozen=True):
         if patterns := compiled(files.get(OWN_IGNORE, b"")):
             own = (_Level(f"{prefix}.codeindexignore", patterns, skip), *own)
         include = self._include
-        if include is not None and directory and self._included(directory, is_dir=True):
+        if include is not None and directory and self._is_included(directory, is_dir=True):
             include = None
         only_tracked = self._only_tracked
         if repository is not None:
@@ -263,7 +263,7 @@ class IgnoreRules(Struct, frozen=True):
         if searched is not None and searched.ignored:
             return searched
         ignored = self._only_tracked or (None if searched else self._ignored_by_git(name, path, is_dir))
-        if default is not None and not self._applies(default):
+        if default is not None and not self._is_in_force(default):
             default = None
         if default is not None and default.reason in UNLESS_TRACKED:
             ignored, default = ignored or default, None
@@ -295,24 +295,24 @@ class IgnoreRules(Struct, frozen=True):
         name = name_of(directory)
         if not directory or not self._defaults or (verdict := marker_verdict(name, names) or other) is None:
             return None
-        overridden = next((own for level in self._own if (own := level.verdict(name, directory, True))), None)
+        overridden = next((own for level in self._own if (own := level.verdict(name, directory, is_dir=True))), None)
         return verdict if overridden is None else None
 
-    def _applies(self, default: Verdict) -> bool:
+    def _is_in_force(self, default: Verdict) -> bool:
         return not self._hidden if default.reason == "hidden" else self._defaults
 
     def _configured_verdict(self, name: bytes, path: bytes, is_dir: bool) -> Verdict | None:
         if self._exclude is not None:
             excluded = self._exclude.verdict(name, path, is_dir)
             if excluded is not None and excluded.ignored:
-                return Verdict(True, "excluded", excluded.rule)
-        if self._include is None or self._included(path, is_dir=is_dir):
+                return Verdict(ignored=True, reason="excluded", rule=excluded.rule)
+        if self._include is None or self._is_included(path, is_dir=is_dir):
             return None
         if is_dir and any(self._include.patterns.may_match_below(one + b"/") for one in {path, nfc(path)}):
             return None
-        return Verdict(True, "excluded", "include: no pattern matches")
+        return Verdict(ignored=True, reason="excluded", rule="include: no pattern matches")
 
-    def _included(self, path: bytes, *, is_dir: bool) -> bool:
+    def _is_included(self, path: bytes, *, is_dir: bool) -> bool:
         assert self._include is not None
         matched = self._include.verdict(name_of(path), path, is_dir)
         return matched is not None and matched.ignored

@@ -36,12 +36,12 @@ def write_failures(
     growth = 0
     for path in paths | before.keys() | after.keys():
         node = stage.node(path)
-        growth += path in after or _failed(node)
-        growth -= path in before or _failed(stage.before[path])
+        growth += path in after or _has_failed(node)
+        growth -= path in before or _has_failed(stage.before[path])
     return growth, bool(rows) or before.keys() != after.keys()
 
 
-def _failed(node: Node | None) -> bool:
+def _has_failed(node: Node | None) -> bool:
     return node is not None and node.file is not None and node.file.outcome is Outcome.FAILED
 
 

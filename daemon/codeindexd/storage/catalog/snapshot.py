@@ -63,9 +63,9 @@ class CatalogSnapshot:
         return self._state.generation
 
     @property
-    def lost(self) -> bool:
+    def is_lost(self) -> bool:
         """True if an error ended the transaction, so that nothing more can be read."""
-        return self._reader.closed
+        return self._reader.is_closed
 
     def counts(self) -> Counts:
         """Return the numbers of files, chunks and failures."""
@@ -473,12 +473,12 @@ def _keys(wanted: tuple[str, ...]) -> tuple[bytes, ...]:
 
 def _rank(wanted: tuple[str, ...], name: str, qualified: str) -> int | None:
     """Return 0 if ``name`` or ``qualified`` matches exactly, 1 if it differs in case, None if neither matches."""
-    if any(_names(one, name, qualified) for one in wanted):
+    if any(_means(one, name, qualified) for one in wanted):
         return 0
-    if any(_names(one.casefold(), name.casefold(), qualified.casefold()) for one in wanted):
+    if any(_means(one.casefold(), name.casefold(), qualified.casefold()) for one in wanted):
         return 1
     return None
 
 
-def _names(wanted: str, name: str, qualified: str) -> bool:
+def _means(wanted: str, name: str, qualified: str) -> bool:
     return wanted in (name, qualified) or qualified.endswith("." + wanted)
