@@ -58,24 +58,24 @@ class Command:
 def commands() -> list[Command]:
     """Return all commands, in the order of the parser."""
     program, by_name = parser.build()
-    return [_command(name, program.summaries[name], one) for name, one in by_name.items()]
+    return [_command(name, program.summaries[name], subparser) for name, subparser in by_name.items()]
 
 
 def program_options() -> tuple[Option, ...]:
     """Return the options that come before a command."""
     program, by_name = parser.build()
-    anywhere = [one for one in next(iter(by_name.values()))._actions if one.dest in {"json", "no_start"}]
+    anywhere = [action for action in next(iter(by_name.values()))._actions if action.dest in {"json", "no_start"}]
     return tuple(_option(action) for action in (*program._actions, *anywhere) if action.option_strings)
 
 
-def options_of(one: argparse.ArgumentParser) -> tuple[Option, ...]:
+def options_of(subparser: argparse.ArgumentParser) -> tuple[Option, ...]:
     """Return the options of a parser."""
-    return tuple(_option(action) for action in one._actions if action.option_strings)
+    return tuple(_option(action) for action in subparser._actions if action.option_strings)
 
 
-def _command(name: str, summary: str, one: parser.Parser) -> Command:
-    notes = (one.epilog or "").partition("examples:\n")[0].strip()
-    return Command(name, summary, options_of(one), tuple(_arguments(name, one)), notes)
+def _command(name: str, summary: str, subparser: parser.Parser) -> Command:
+    notes = (subparser.epilog or "").partition("examples:\n")[0].strip()
+    return Command(name, summary, options_of(subparser), tuple(_arguments(name, subparser)), notes)
 
 
 def _option(action: argparse.Action) -> Option:
@@ -90,8 +90,8 @@ def _option(action: argparse.Action) -> Option:
     )
 
 
-def _arguments(name: str, one: argparse.ArgumentParser) -> Iterator[Argument]:
-    for action in one._actions:
+def _arguments(name: str, subparser: argparse.ArgumentParser) -> Iterator[Argument]:
+    for action in subparser._actions:
         if action.option_strings:
             continue
         choices = tuple(str(choice) for choice in action.choices or ())

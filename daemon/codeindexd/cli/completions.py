@@ -135,10 +135,10 @@ def _bash(commands: Sequence[Command], options: Sequence[Option], names: Mapping
     )
 
 
-def _bash_action(one: Option | Argument, names: Mapping[str, Sequence[str]]) -> str:
-    if words := _with_choices(one.values, one.choices, names):
+def _bash_action(parameter: Option | Argument, names: Mapping[str, Sequence[str]]) -> str:
+    if words := _with_choices(parameter.values, parameter.choices, names):
         return f"_codeindex_words '{' '.join(words)}'"
-    return {FILES: "_codeindex_paths -f", ROOTS: "_codeindex_paths -d roots"}.get(one.values, "")
+    return {FILES: "_codeindex_paths -f", ROOTS: "_codeindex_paths -d roots"}.get(parameter.values, "")
 
 
 # -- zsh -------------------------------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def _zsh(commands: Sequence[Command], options: Sequence[Option], names: Mapping[
             f"                {command.name})\n                    _arguments -s -S \\\n                        {lines}"
         )
         cases.append("                    ;;")
-    described = [f"        {shlex.quote(f'{one.name}:{one.summary}')}" for one in commands]
+    described = [f"        {shlex.quote(f'{command.name}:{command.summary}')}" for command in commands]
     return _ZSH.format(
         header=_HEADER.format(name="zsh"),
         languages=" ".join(names[LANGUAGES]),
@@ -228,12 +228,12 @@ def _zsh_argument(argument: Argument) -> str:
     return shlex.quote(f"{sign}{_zsh_text(argument.metavar)}:{_zsh_action(argument)}")
 
 
-def _zsh_action(one: Option | Argument) -> str:
-    if one.choices:
-        return f"({' '.join(one.choices)})"
+def _zsh_action(parameter: Option | Argument) -> str:
+    if parameter.choices:
+        return f"({' '.join(parameter.choices)})"
     functions = {FILES: "_files", ROOTS: "_codeindex_roots"}
     functions |= {LANGUAGES: "_codeindex_languages", KINDS: "_codeindex_kinds"}
-    return functions.get(one.values, " ")
+    return functions.get(parameter.values, " ")
 
 
 def _zsh_text(text: str) -> str:
@@ -272,7 +272,9 @@ complete -c codeindex -f
 def _fish(commands: Sequence[Command], options: Sequence[Option], names: Mapping[str, Sequence[str]]) -> str:
     lines = [_FISH.format(header=_HEADER.format(name="fish"))]
     first = "-n 'test (count (__codeindex_words)) -eq 0'"
-    lines += [f"complete -c codeindex {first} -a {one.name} -d {_fish_text(one.summary)}" for one in commands]
+    lines += [
+        f"complete -c codeindex {first} -a {command.name} -d {_fish_text(command.summary)}" for command in commands
+    ]
     lines += [f"complete -c codeindex {first} {_fish_option(option, names)}" for option in options]
     for command in commands:
         inside = f"-n '__codeindex_in {command.name}'"
@@ -294,11 +296,11 @@ def _fish_option(option: Option, names: Mapping[str, Sequence[str]]) -> str:
     return " ".join(flag for flag in [*flags, f"-d {_fish_text(option.purpose)}"] if flag)
 
 
-def _fish_action(one: Option | Argument, names: Mapping[str, Sequence[str]]) -> str:
-    if words := _with_choices(one.values, one.choices, names):
+def _fish_action(parameter: Option | Argument, names: Mapping[str, Sequence[str]]) -> str:
+    if words := _with_choices(parameter.values, parameter.choices, names):
         return f"-a {_fish_text(' '.join(words))}"
     roots = "(codeindex completions roots 2>/dev/null) (__fish_complete_directories)"
-    return {FILES: "-F", ROOTS: f"-a {_fish_text(roots)}"}.get(one.values, "")
+    return {FILES: "-F", ROOTS: f"-a {_fish_text(roots)}"}.get(parameter.values, "")
 
 
 def _fish_text(text: str) -> str:

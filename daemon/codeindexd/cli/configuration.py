@@ -79,8 +79,13 @@ def check(environ: Mapping[str, str], cwd: str, *, force: bool) -> dict[str, Any
         examined = sources.examine(path, environ)
         found = [*examined.problems, *_wrong_model(examined)]
         problems += [
-            {"where": one.where.name, "line": one.where.line or None, "message": one.what, "hint": one.hint}
-            for one in sorted(found, key=lambda one: (one.where.name != str(path), one.where.line))
+            {
+                "where": problem.where.name,
+                "line": problem.where.line or None,
+                "message": problem.what,
+                "hint": problem.hint,
+            }
+            for problem in sorted(found, key=lambda problem: (problem.where.name != str(path), problem.where.line))
         ]
     except ConfigError as error:
         line = _TOML_LINE.search(error.message)
@@ -174,7 +179,10 @@ def print_result(terminal: Terminal, action: str, result: Mapping[str, Any]) -> 
 
 def _print_settings(terminal: Terminal, result: Mapping[str, Any]) -> None:
     terminal.print(f"# {safe(result['path'])}{'' if result['exists'] else ' (does not exist)'}")
-    rows = [(f"{one['key']} = {toml_value(one['value'])}", _source(one, result["path"])) for one in result["settings"]]
+    rows = [
+        (f"{setting['key']} = {toml_value(setting['value'])}", _source(setting, result["path"]))
+        for setting in result["settings"]
+    ]
     width = max(len(text) for text, source in rows if source or len(text) < 60)
     for text, source in rows:
         shown = terminal.style("bold", safe(text)) if source else safe(text)
@@ -193,12 +201,12 @@ def _source(setting: Mapping[str, Any], file: str) -> str:
 
 
 def _print_problems(terminal: Terminal, result: Mapping[str, Any]) -> None:
-    for one in result["problems"]:
-        line = f":{one['line']}" if one["line"] else ""
-        message = one["message"].removeprefix(f"{one['where']}: ")
-        prefix = "" if one["where"] in message else f"{one['where']}{line}: "
+    for problem in result["problems"]:
+        line = f":{problem['line']}" if problem["line"] else ""
+        message = problem["message"].removeprefix(f"{problem['where']}: ")
+        prefix = "" if problem["where"] in message else f"{problem['where']}{line}: "
         terminal.print(f"{terminal.style('path', safe(prefix))}{safe(message)}")
-        terminal.print(f"  hint: {safe(one['hint'])}")
+        terminal.print(f"  hint: {safe(problem['hint'])}")
     if result["ok"]:
         state = "correct" if result["exists"] else "does not exist, so every setting has its default"
         terminal.print(f"{safe(result['path'])}: {state}")

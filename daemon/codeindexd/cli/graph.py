@@ -131,8 +131,8 @@ def hint_for_path(asked: str, command: str) -> str:
 def print_refs(terminal: Terminal, result: RefsResult, cwd: str) -> None:
     """Print the definitions, and below them the references, one a line."""
     _print_targets(terminal, result["targets"], cwd)
-    for one in result["references"]:
-        _print_reference(terminal, one, cwd)
+    for reference in result["references"]:
+        _print_reference(terminal, reference, cwd)
     if (more := result["total"] - len(result["references"])) > 0:
         terminal.print(terminal.style("dim", f"{more:,} more; to see them: -n {result['total']}"))
     if possible := result["possible"]:
@@ -173,13 +173,22 @@ def print_impact(terminal: Terminal, result: ImpactResult, cwd: str) -> None:
     if (more := len(result["changed"]) - 10) > 0:
         terminal.print(terminal.style("dim", f"and {quantity(more, 'more definition')}"))
     distance = 0
-    for one in result["affected"]:
-        if one["distance"] != distance:
-            distance = one["distance"]
+    for affected in result["affected"]:
+        if affected["distance"] != distance:
+            distance = affected["distance"]
             terminal.print(terminal.style("dim", f"{quantity(distance, 'reference')} away"))
-        note = ["by name"] if one["confidence"] == "name" else []
-        label = one["symbol"] or "(outside definitions)"
-        _print_line(terminal, one, cwd, f":{one['line']}", [label], f"{one['reason']} {one['via']}", note, indent="  ")
+        note = ["by name"] if affected["confidence"] == "name" else []
+        label = affected["symbol"] or "(outside definitions)"
+        _print_line(
+            terminal,
+            affected,
+            cwd,
+            f":{affected['line']}",
+            [label],
+            f"{affected['reason']} {affected['via']}",
+            note,
+            indent="  ",
+        )
     for title, files in (("importing files", result["importers"]), ("tests to run", result["tests"])):
         if files:
             terminal.print(terminal.style("dim", title))
@@ -191,16 +200,16 @@ def print_impact(terminal: Terminal, result: ImpactResult, cwd: str) -> None:
 
 def print_outline(terminal: Terminal, result: OutlineResult) -> None:
     """Print the definitions of a file as a tree."""
-    for depth, one in _flat(result["definitions"], 0):
-        text = one["signature"] or f"{one['kind']} {one['symbol']}"
-        number = terminal.style("dim", f"{one['line']:>5}:")
+    for depth, entry in _flat(result["definitions"], 0):
+        text = entry["signature"] or f"{entry['kind']} {entry['symbol']}"
+        number = terminal.style("dim", f"{entry['line']:>5}:")
         terminal.print(f"{number} {'  ' * depth}{cut_around(safe(text), 0, _room(terminal, 7 + 2 * depth))}")
 
 
 def _flat(entries: Sequence[OutlineEntry], depth: int) -> Iterator[tuple[int, OutlineEntry]]:
-    for one in entries:
-        yield depth, one
-        yield from _flat(one.get("children", []), depth + 1)
+    for entry in entries:
+        yield depth, entry
+        yield from _flat(entry.get("children", []), depth + 1)
 
 
 def print_map(terminal: Terminal, result: MapResult) -> None:
@@ -212,15 +221,24 @@ def print_map(terminal: Terminal, result: MapResult) -> None:
 
 
 def _print_targets(terminal: Terminal, targets: Sequence[GraphTarget], cwd: str) -> None:
-    for one in targets:
-        labels = [one["kind"], one["symbol"]]
-        _print_line(terminal, one, cwd, f":{one['line']}:{one['column']}", labels, one["signature"], [])
+    for target in targets:
+        labels = [target["kind"], target["symbol"]]
+        _print_line(terminal, target, cwd, f":{target['line']}:{target['column']}", labels, target["signature"], [])
 
 
-def _print_reference(terminal: Terminal, one: ReferenceEntry, cwd: str) -> None:
-    note = {"name": ["by name"], "possible": ["possible"]}.get(one["confidence"], [])
-    labels = [one["reference"], one["symbol"]] if one["symbol"] else [one["reference"]]
-    _print_line(terminal, one, cwd, f":{one['line']}:{one['column']}", labels, one["text"], note, indent="  ")
+def _print_reference(terminal: Terminal, reference: ReferenceEntry, cwd: str) -> None:
+    note = {"name": ["by name"], "possible": ["possible"]}.get(reference["confidence"], [])
+    labels = [reference["reference"], reference["symbol"]] if reference["symbol"] else [reference["reference"]]
+    _print_line(
+        terminal,
+        reference,
+        cwd,
+        f":{reference['line']}:{reference['column']}",
+        labels,
+        reference["text"],
+        note,
+        indent="  ",
+    )
 
 
 def _print_line(

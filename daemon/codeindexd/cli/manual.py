@@ -51,7 +51,7 @@ def page(program: str) -> str:
 
 
 def _codeindex() -> Iterator[str]:
-    commands = {one.name: one for one in command_line.commands()}
+    commands = {command.name: command for command in command_line.commands()}
     yield from _head("codeindex", "search your code by meaning and by word")
     yield from (".SH SYNOPSIS", ".B codeindex", r"[\fB\-\-json\fR] [\fB\-\-no\-start\fR] \fICOMMAND\fR ...")
     yield from (".SH DESCRIPTION", _text(_PROGRAM), ".SH OPTIONS")

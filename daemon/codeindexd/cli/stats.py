@@ -22,7 +22,7 @@ def usage_file() -> Path:
 def result() -> dict[str, Any]:
     """Return what has been counted, with sums over all tools and the method of the estimate."""
     counted = usage.read(usage_file())
-    sums = {key: sum(int(one[key]) for one in counted["tools"].values()) for key in ("calls", "tokens", "saved")}
+    sums = {key: sum(int(counts[key]) for counts in counted["tools"].values()) for key in ("calls", "tokens", "saved")}
     return {**counted, **sums, "method": usage.METHOD}
 
 
@@ -32,7 +32,7 @@ def show(terminal: Terminal, stats: Mapping[str, Any]) -> None:
         terminal.note("no agent has asked anything yet: codeindex agents install")
         return
     terminal.print(f"{'tool':<10} {'answers':>9} {'tokens':>12} {'saved (estimate)':>18}")
-    for name, one in sorted(stats["tools"].items(), key=lambda item: -item[1]["calls"]):
-        terminal.print(f"{safe(name):<10} {one['calls']:>9,} {one['tokens']:>12,} {one['saved']:>18,}")
+    for name, counts in sorted(stats["tools"].items(), key=lambda item: -item[1]["calls"]):
+        terminal.print(f"{safe(name):<10} {counts['calls']:>9,} {counts['tokens']:>12,} {counts['saved']:>18,}")
     terminal.print(f"{'all':<10} {stats['calls']:>9,} {stats['tokens']:>12,} {stats['saved']:>18,}")
     terminal.print(terminal.style("dim", f"since {safe(stats['since'])}; saved: {stats['method']}"))

@@ -87,7 +87,7 @@ def plan(environ: Mapping[str, str], *, purge: bool) -> Plan:
     paths = Paths.of_user(environ)
     stores = {
         directory: sum(
-            tree_bytes(one) if one.is_dir() else one.lstat().st_size for one in _own_entries(directory, kinds)
+            tree_bytes(entry) if entry.is_dir() else entry.lstat().st_size for entry in _own_entries(directory, kinds)
         )
         for directory, kinds in _directories(paths).items()
         if directory.is_dir()
@@ -95,7 +95,9 @@ def plan(environ: Mapping[str, str], *, purge: bool) -> Plan:
     return Plan(
         pid=None if holder is None else holder.pid,
         service=service_manager.installed_files(environ),
-        registrations=[one for project in (None, *_projects()) for one in _registrations(project, environ)],
+        registrations=[
+            registration for project in (None, *_projects()) for registration in _registrations(project, environ)
+        ],
         stores=stores,
         purge=purge,
     )
@@ -113,10 +115,10 @@ def carry_out(what: Plan, environ: Mapping[str, str]) -> dict[str, Any]:
     return {
         "stopped": what.pid if start.running_daemon(environ) is None else None,
         "service": [str(file) for file in what.service if not file.exists()],
-        "agents": [file for one in what.registrations for file in one.files],
+        "agents": [file for registration in what.registrations for file in registration.files],
         "deleted": [str(directory) for directory in what.stores if not os.path.lexists(directory)],
         "kept": what.kept,
-        "failures": [{"message": one.message, "hint": one.hint} for one in what.failures],
+        "failures": [{"message": failure.message, "hint": failure.hint} for failure in what.failures],
         "package": installed_by.removal(),
     }
 
@@ -130,9 +132,9 @@ def _registrations(project: str | None, environ: Mapping[str, str]) -> Iterator[
         found = _agents("list", [], project, environ)["agents"]
     except CodeindexError:  # the project is gone
         return
-    for one in found:
-        if one["installed"]:
-            yield Registration(one["name"], one["title"], tuple(one["files"]), project)
+    for agent in found:
+        if agent["installed"]:
+            yield Registration(agent["name"], agent["title"], tuple(agent["files"]), project)
 
 
 def _projects() -> list[str]:
@@ -153,7 +155,9 @@ def _projects() -> list[str]:
 
 def _unregister(registration: Registration, environ: Mapping[str, str], what: Plan) -> None:
     changes = _agents("uninstall", [registration.name], registration.project, environ)["changes"]
-    what.failures += [FailedError(one["error"], hint=one["hint"]) for one in changes if one["outcome"] == "failed"]
+    what.failures += [
+        FailedError(change["error"], hint=change["hint"]) for change in changes if change["outcome"] == "failed"
+    ]
 
 
 def _agents(action: str, names: list[str], project: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -258,7 +262,7 @@ def run(args: argparse.Namespace, environ: Mapping[str, str], terminal: Terminal
         return {
             "stopped": what.pid,
             "service": [str(file) for file in what.service],
-            "agents": [file for one in what.registrations for file in one.files],
+            "agents": [file for registration in what.registrations for file in registration.files],
             "deleted": [str(directory) for directory in what.stores] if what.purge else [],
             "kept": [],
             "failures": [],
@@ -278,9 +282,9 @@ def _show(what: Plan, terminal: Terminal) -> None:
         terminal.print(f"  the running daemon (pid {what.pid}) is stopped")
     for path in what.service:
         terminal.print(f"  service: {safe(str(path))}")
-    for one in what.registrations:
-        for file in one.files:
-            terminal.print(f"  the entry for codeindex in {safe(file)} ({one.title})")
+    for registration in what.registrations:
+        for file in registration.files:
+            terminal.print(f"  the entry for codeindex in {safe(file)} ({registration.title})")
     for directory, size in what.stores.items():
         if what.purge:
             terminal.print(f"  directory: {safe(str(directory))} ({_size(size)})")
@@ -292,9 +296,9 @@ def _show(what: Plan, terminal: Terminal) -> None:
 
 def print_result(terminal: Terminal, result: Mapping[str, Any]) -> None:
     """Print what could not be removed, and how to remove the package."""
-    for one in result["failures"]:
-        terminal.note(f"failed: {safe(one['message'])}")
-        terminal.note(f"hint: {safe(one['hint'])}")
+    for failure in result["failures"]:
+        terminal.note(f"failed: {safe(failure['message'])}")
+        terminal.note(f"hint: {safe(failure['hint'])}")
     for path in result["kept"]:
         terminal.note(f"kept, because codeindexd did not make it: {safe(path)}")
     terminal.print(f"to remove the package itself: {safe(result['package'])}")

@@ -92,16 +92,16 @@ def print_why(terminal: Terminal, result: WhyResult, cwd: str) -> None:
     terminal.print(terminal.style("path", path))
     digits = len(str(result["end_line"]))
     for run in result["lines"]:
-        commit = commits.get(run["commit"] or "")
-        label = "not committed" if commit is None else f"{commit['short_id']}  {day_of(commit['date'])}"
+        origin = commits.get(run["commit"] or "")
+        label = "not committed" if origin is None else f"{origin['short_id']}  {day_of(origin['date'])}"
         for line in range(run["line"], run["line"] + run["count"]):
             text = result["text"][line - result["start_line"]] if result["text"] else ""
             head = f"{line:>{digits}}  {label:22}"
             shown = cut_around(safe(text.expandtabs(4)), 0, max(_LEAST_TEXT, _room(terminal, width_of(head) + 2)))
             terminal.print(f"{terminal.style('dim', head)}  {shown}".rstrip())
-    for one in result["commits"]:
+    for commit in result["commits"]:
         terminal.print()
-        _print_commit(terminal, one)
+        _print_commit(terminal, commit)
     if result["earlier"]:
         definition = result["definition"]
         what = safe(definition["symbol"]) if definition else "these lines"
@@ -154,8 +154,8 @@ def print_together(terminal: Terminal, result: TogetherResult, cwd: str) -> None
     ):
         if entries and title:
             terminal.print(f"{title}:")
-        for one in entries:
-            _print_companion(terminal, one, result, cwd)
+        for companion in entries:
+            _print_companion(terminal, companion, result, cwd)
 
 
 def nothing_together(result: TogetherResult) -> str:
@@ -165,12 +165,12 @@ def nothing_together(result: TogetherResult) -> str:
     return "only large commits changed it" if result["large_commits"] else "no known commit changed it"
 
 
-def _print_companion(terminal: Terminal, one: CompanionEntry, result: TogetherResult, cwd: str) -> None:
-    percent = f"({one['confidence']:.0%})"
-    share = f"{one['count']:>5} of {result['commits']} {percent:>6}"
-    path = safe_line(shown_path({"root": result["root"], "path": one["path"]}, cwd))
-    symbol = f"  {terminal.style('symbol', safe(one['symbol']))}" if "symbol" in one else ""
-    last = one.get("last")
+def _print_companion(terminal: Terminal, companion: CompanionEntry, result: TogetherResult, cwd: str) -> None:
+    percent = f"({companion['confidence']:.0%})"
+    share = f"{companion['count']:>5} of {result['commits']} {percent:>6}"
+    path = safe_line(shown_path({"root": result["root"], "path": companion["path"]}, cwd))
+    symbol = f"  {terminal.style('symbol', safe(companion['symbol']))}" if "symbol" in companion else ""
+    last = companion.get("last")
     ago = f"  last {day_of(last['date'])} {last['short_id']}" if last is not None else ""
     terminal.print(f"{share}  {terminal.style('path', path)}{symbol}{terminal.style('dim', ago)}")
 

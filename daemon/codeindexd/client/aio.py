@@ -239,5 +239,5 @@ def _adds_only_cancellations(group: BaseException, error: BaseException) -> bool
     """Return True if ``group`` consists of ``error``, which is not a cancellation, and cancellations."""
     cancelled = anyio.get_cancelled_exc_class()
     own = list(leaf_errors(error))
-    rest = [leaf for leaf in leaf_errors(group) if all(leaf is not one for one in own)]
+    rest = [leaf for leaf in leaf_errors(group) if all(leaf is not known for known in own)]
     return not any(isinstance(leaf, cancelled) for leaf in own) and all(isinstance(leaf, cancelled) for leaf in rest)

@@ -105,14 +105,14 @@ def examine(
         *_from_environment(environ),
         *_from_command_line(overrides or {}),
     ]
-    for one in given:
+    for setting in given:
         try:
-            value = _value(_section(one.section), one.key, one.value, strict=one.is_strict)
+            value = _value(_section(setting.section), setting.key, setting.value, strict=setting.is_strict)
         except _WrongError as error:
-            examined.problems.append(Problem(one.source, f"{one.label}{error.what}", error.hint))
+            examined.problems.append(Problem(setting.source, f"{setting.label}{error.what}", error.hint))
         else:
-            settings.setdefault(one.section, {})[one.key] = value
-            examined.sources[one.section, one.key] = one.source
+            settings.setdefault(setting.section, {})[setting.key] = value
+            examined.sources[setting.section, setting.key] = setting.source
     examined.config = msgspec.convert(settings, Config)
     examined.problems += _contradictions(path, examined)
     return examined

@@ -139,17 +139,17 @@ class CommitLogHandler:
         notes += commit_log_responses.notes_on(with_history)
         notes += [error.message for error in refused]
         distinct: dict[bytes, tuple[Root, CommitHit, bytes]] = {}
-        for one in found:  # clones of a repository have the same commits
-            distinct.setdefault(one[1].commit.id, one)
+        for entry in found:  # clones of a repository have the same commits
+            distinct.setdefault(entry[1].commit.id, entry)
         ordered = list(distinct.values())
         if is_ranked:
-            ordered.sort(key=lambda one: -one[1].score)
+            ordered.sort(key=lambda entry: -entry[1].score)
         elif len(with_history) > 1:
-            ordered.sort(key=lambda one: -one[1].commit.commit_time)
+            ordered.sort(key=lambda entry: -entry[1].commit.commit_time)
         return {
             "query": text,
             "took_ms": round((time.monotonic() - began) * 1000, 2),
-            "commits": [commit_log_responses.hit_entry(*one) for one in ordered[:limit]],
+            "commits": [commit_log_responses.hit_entry(*entry) for entry in ordered[:limit]],
             "searched": searched,
             "ranked": is_ranked,
             **({"notes": list(dict.fromkeys(notes))} if notes else {}),

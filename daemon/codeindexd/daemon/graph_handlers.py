@@ -67,8 +67,8 @@ class GraphHandlers:
             roots, asked = [root], [Place(root, path) for path in changes.paths]
             notes = changes.notes
         else:
-            roots, one = await self._asked(params)
-            asked = [one]
+            roots, target = await self._asked(params)
+            asked = [target]
         found = await self._graph.impact(roots, asked, params["depth"], params["limit"])
         found.notes += notes
         return graph_responses.impact("changed" if params["changed"] else _text_of(params), found)

@@ -33,7 +33,7 @@ def refs(asked: str, found: RefsAnswer) -> Entry:
     """Return the result of ``refs``."""
     return {
         **_head(asked, found),
-        "references": [_use(one) for one in found.uses],
+        "references": [_use(use) for use in found.uses],
         "total": found.total,
         "files": found.files,
         "possible": found.possible,
@@ -54,14 +54,14 @@ def callees(asked: str, found: CallsAnswer) -> Entry:
 
 def impact(asked: str, found: ImpactAnswer) -> Entry:
     """Return the result of ``impact``."""
-    reached = [(root, one) for root, result, _ in found.impacts for one in result.reached]
+    reached = [(root, reach) for root, result, _ in found.impacts for reach in result.reached]
     stopped = [result.stopped for _, result, _ in found.impacts if result.stopped]
     return {
         **_head(asked, found),
         "changed": [
             _definition(root, target) for root, result, _ in found.impacts for target in result.changed[:_MOST_TARGETS]
         ],
-        "affected": [_reached(root, one) for root, one in reached],
+        "affected": [_reached(root, reach) for root, reach in reached],
         "importers": [_file(root, file) for root, _, files in found.impacts for file in files],
         "tests": [
             {**path_to_json(root.spec.raw, key="root"), **path_to_json(path)}
@@ -81,11 +81,11 @@ def outline(found: OutlineAnswer) -> Entry:
     assert found.root is not None
     children: defaultdict[int, list[Entry]] = defaultdict(list)
     for number in range(len(found.file.definitions) - 1, -1, -1):
-        one = found.file.definitions[number]
+        definition = found.file.definitions[number]
         entry = _described(found.file, number)
         if below := children.pop(number, None):
             entry["children"] = below
-        children[one.container].insert(0, entry)
+        children[definition.container].insert(0, entry)
     return {
         **path_to_json(found.root.spec.raw, key="root"),
         **path_to_json(found.file.path),
@@ -107,12 +107,12 @@ def code_map(found: MapAnswer, path: bytes) -> Entry:
         "text": found.map.text,
         "files": [
             {
-                **path_to_json(one.file.path),
-                "language": one.file.file.language,
-                "score": round(one.score, 6),
-                "definitions": [_described(one.file, number) for number in one.numbers],
+                **path_to_json(mapped.file.path),
+                "language": mapped.file.file.language,
+                "score": round(mapped.score, 6),
+                "definitions": [_described(mapped.file, number) for number in mapped.numbers],
             }
-            for one in found.map.files
+            for mapped in found.map.files
         ],
         "definitions": found.map.definitions,
         "total": found.map.all_definitions,
@@ -123,7 +123,7 @@ def code_map(found: MapAnswer, path: bytes) -> Entry:
 def _head(asked: str, found: GraphAnswer) -> Entry:
     return {
         "name": asked,
-        "targets": [_shown_definition(one) for one in found.targets[:_MOST_TARGETS]],
+        "targets": [_shown_definition(definition) for definition in found.targets[:_MOST_TARGETS]],
         **({"similar": found.similar} if found.similar else {}),
         **({"samples": len(found.samples)} if found.samples else {}),
     }
@@ -140,18 +140,18 @@ def _tail(found: GraphAnswer, more: int) -> Entry:
 
 
 def _described(file: CodeFile, number: int) -> Entry:
-    one = file.definitions[number]
+    definition = file.definitions[number]
     return {
-        "line": one.line,
-        "column": one.column,
-        "start_line": one.start_line,
-        "end_line": one.end_line,
-        "kind": one.kind,
-        "name": one.name,
+        "line": definition.line,
+        "column": definition.column,
+        "start_line": definition.start_line,
+        "end_line": definition.end_line,
+        "kind": definition.kind,
+        "name": definition.name,
         "symbol": native_name(file.definitions, number, file.language),
-        "signature": one.signature,
-        **({"doc": one.doc} if one.doc else {}),
-        **({"visibility": str(one.visibility)} if one.visibility else {}),
+        "signature": definition.signature,
+        **({"doc": definition.doc} if definition.doc else {}),
+        **({"visibility": str(definition.visibility)} if definition.visibility else {}),
     }
 
 
@@ -163,32 +163,37 @@ def _definition(root: SearchableRoot, target: Target) -> Entry:
     return {**_file(root, target.file), **_described(target.file, target.number)}
 
 
-def _shown_definition(one: ShownDefinition) -> Entry:
-    moved = one.line.number - one.target.definition.line
-    entry = _definition(one.root, one.target)
+def _shown_definition(shown: ShownDefinition) -> Entry:
+    moved = shown.line.number - shown.target.definition.line
+    entry = _definition(shown.root, shown.target)
     entry |= {key: entry[key] + moved for key in ("start_line", "end_line")}
-    return entry | {"line": one.line.number, "column": one.line.column}
+    return entry | {"line": shown.line.number, "column": shown.line.column}
 
 
 def _user(target: Target | None) -> Entry:
     """Return the fields of the definition that contains a reference; empty ones for code outside definitions."""
     if target is None:
         return {"symbol": "", "kind": "file"}
-    one = target.definition
-    return {"symbol": _symbol(target), "kind": one.kind, "symbol_line": one.line, "signature": one.signature}
+    definition = target.definition
+    return {
+        "symbol": _symbol(target),
+        "kind": definition.kind,
+        "symbol_line": definition.line,
+        "signature": definition.signature,
+    }
 
 
 def _symbol(target: Target) -> str:
     return native_name(target.file.definitions, target.number, target.file.language)
 
 
-def _use(one: ShownUse) -> Entry:
-    use = one.use
+def _use(shown: ShownUse) -> Entry:
+    use = shown.use
     return {
-        **_file(one.root, use.file),
-        "line": one.line.number,
-        "column": one.line.column,
-        "text": one.line.text,
+        **_file(shown.root, use.file),
+        "line": shown.line.number,
+        "column": shown.line.column,
+        "text": shown.line.text,
         "reference": use.reference.kind.name.lower(),
         "confidence": use.confidence.label,
         **_user(use.user),
@@ -212,19 +217,19 @@ def _node(root: SearchableRoot, node: CallNode, below: str) -> Entry:
         "confidence": node.confidence.label,
         "calls": [_line(line) for line in node.lines],
         "call_count": node.calls,
-        **({below: [_node(root, one, below) for one in node.below]} if node.below else {}),
+        **({below: [_node(root, child, below) for child in node.below]} if node.below else {}),
         **({"more": node.more} if node.more else {}),
         **({"repeated": True} if node.is_repeated else {}),
     }
 
 
-def _reached(root: SearchableRoot, one: Reached) -> Entry:
+def _reached(root: SearchableRoot, reached: Reached) -> Entry:
     return {
-        **_file(root, one.file),
-        **_user(one.target),
-        "line": one.line,
-        "distance": one.distance,
-        "confidence": one.confidence.label,
-        "reason": one.reason.value,
-        "via": _symbol(one.via),
+        **_file(root, reached.file),
+        **_user(reached.target),
+        "line": reached.line,
+        "distance": reached.distance,
+        "confidence": reached.confidence.label,
+        "reason": reached.reason.value,
+        "via": _symbol(reached.via),
     }

@@ -70,7 +70,7 @@ def _grep_summary(
     """Return the result of ``grep`` with empty lists; ``returned`` is the number of lines that the client gets."""
     counted = is_counted(params)
     is_cut = not counted and returned < totals.total
-    notes = [*unavailable, *(one.note for one in unsearched)]
+    notes = [*unavailable, *(place.note for place in unsearched)]
     if is_cut:
         more = totals.total - returned
         can_be_raised = params["stream"] or (params["limit"] or 0) < MAX_LINES
@@ -79,7 +79,7 @@ def _grep_summary(
     if not totals.total and not params["fixed"]:
         notes += notes_on_line_ends([params["pattern"]])
     notes += [f"{quantity(files, 'file')} left out: {reason}" for reason, files in sorted(totals.left_out.items())]
-    left_out = totals.left_out + Counter(one.reason for one in unsearched if one.reason)
+    left_out = totals.left_out + Counter(place.reason for place in unsearched if place.reason)
     return {
         "pattern": params["pattern"],
         "matches": [],
@@ -99,8 +99,8 @@ def _grep_summary(
 def grep_entries(found: Sequence[Found], *, counted: bool) -> dict[str, Any]:
     """Return a part of the results of a streamed ``grep``: lines, or counts of files."""
     if counted:
-        return {"counts": [_count_entry(one) for one in found if isinstance(one, FileCount)]}
-    return {"matches": [_line_entry(one) for one in found if isinstance(one, MatchedLine)]}
+        return {"counts": [_count_entry(count) for count in found if isinstance(count, FileCount)]}
+    return {"matches": [_line_entry(line) for line in found if isinstance(line, MatchedLine)]}
 
 
 def _line_entry(line: MatchedLine) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def why(
     for run in found.origins:
         if run.commit is not None:
             lines[run.commit].append([run.line, run.line + run.count - 1])
-    newest_first = sorted(lines, key=lambda one: -by_id[one].commit_time)
+    newest_first = sorted(lines, key=lambda commit_id: -by_id[commit_id].commit_time)
     notes = []
     if set(found.boundary) & lines.keys():
         notes.append(f"{_SHALLOW}; {_FETCH}")
@@ -81,17 +81,17 @@ def why(
         ],
         "commits": [
             {
-                **commit_entry(by_id[one]),
-                "lines": lines[one],
-                **({"boundary": True} if one in found.boundary else {}),
+                **commit_entry(by_id[commit_id]),
+                "lines": lines[commit_id],
+                **({"boundary": True} if commit_id in found.boundary else {}),
             }
-            for one in newest_first
+            for commit_id in newest_first
         ],
         "definition": _definition(definition) if definition is not None else None,
         "earlier": (
             [_changed_entry(change, by_id[change.commit]) for change in found.changes]
             if earlier is None
-            else [{**commit_entry(one.commit), **_original(one.touched[0][0])} for one in earlier[0]]
+            else [{**commit_entry(change.commit), **_original(change.touched[0][0])} for change in earlier[0]]
         ),
         "more_earlier": found.has_more if earlier is None else earlier[1],
         **_tail(notes, took_s),
@@ -105,10 +105,10 @@ def of_path(root: Root, path: bytes, found: FileChanges, *, took_s: float) -> En
         **path_to_json(path),
         "commits": [
             {
-                **commit_entry(one.commit, short_id=one.short_id),
-                "changes": [_change(change, found.prefix) for change in one.changes],
+                **commit_entry(commit.commit, short_id=commit.short_id),
+                "changes": [_change(change, found.prefix) for change in commit.changes],
             }
-            for one in found.commits
+            for commit in found.commits
         ],
         "total": found.total,
         "truncated": found.total > len(found.commits),
@@ -128,7 +128,7 @@ def of_definitions(
         for change in history.found.changes:
             commits[change.commit] = by_id[change.commit]
             changed[change.commit].append({**_ranges(change), "symbol": symbol})
-    newest_first = sorted(commits, key=lambda one: -commits[one].commit_time)
+    newest_first = sorted(commits, key=lambda commit_id: -commits[commit_id].commit_time)
     notes = []
     if left_out:
         others = quantity(left_out, "more definition has", "more definitions have")
@@ -141,7 +141,9 @@ def of_definitions(
             {**path_to_json(history.root.spec.raw, key="root"), **_definition(history.definition)}
             for history in histories
         ],
-        "commits": [{**commit_entry(commits[one]), "changed": changed[one]} for one in newest_first[:limit]],
+        "commits": [
+            {**commit_entry(commits[commit_id]), "changed": changed[commit_id]} for commit_id in newest_first[:limit]
+        ],
         "total": len(newest_first),
         "truncated": len(newest_first) > limit or any(history.found.has_more for history in histories),
         **_tail(notes, took_s),
@@ -154,21 +156,21 @@ def of_former(
     """Return the result of ``history.of`` for a name that has no definition now."""
     entries = [
         (
-            one.commit.commit_time,
+            former.commit.commit_time,
             {
-                **commit_entry(one.commit, short_id=one.short_id),
+                **commit_entry(former.commit, short_id=former.short_id),
                 "changed": [
                     {
                         **path_to_json(root.spec.raw, key="root"),
-                        **path_to_json(path.removeprefix(one.prefix)),
+                        **path_to_json(path.removeprefix(former.prefix)),
                         "symbol": symbol,
                     }
-                    for path, symbol in dict.fromkeys(one.touched)
+                    for path, symbol in dict.fromkeys(former.touched)
                 ],
             },
         )
         for root, found in touched
-        for one in found
+        for former in found
     ]
     entries.sort(key=lambda entry: -entry[0])
     notes = ["no definition has this name now; these commits touched one that had it"]
@@ -188,7 +190,7 @@ def of_former(
 def together_with_path(root: Root, path: bytes, found: TogetherFiles, *, limit: int, took_s: float) -> Entry:
     """Return the result of ``history.together`` for a file or directory."""
     companions = found.found
-    files = [one for one in companions.found if one.item.startswith(found.prefix)]
+    files = [companion for companion in companions.found if companion.item.startswith(found.prefix)]
     return {
         **path_to_json(root.spec.raw, key="root"),
         **path_to_json(path),
@@ -202,8 +204,8 @@ def together_with_path(root: Root, path: bytes, found: TogetherFiles, *, limit: 
 
 def together_with_definition(root: Root, name: str, found: TogetherDefinitions, *, limit: int, took_s: float) -> Entry:
     """Return the result of ``history.together`` for a definition."""
-    definitions = [one for one in found.definitions.found if one.item[0].startswith(found.prefix)]
-    files = [one for one in found.files.found if one.item.startswith(found.prefix)]
+    definitions = [companion for companion in found.definitions.found if companion.item[0].startswith(found.prefix)]
+    files = [companion for companion in found.files.found if companion.item.startswith(found.prefix)]
     return {
         **path_to_json(root.spec.raw, key="root"),
         "name": name,
@@ -212,12 +214,12 @@ def together_with_definition(root: Root, name: str, found: TogetherDefinitions, 
         "large_commits": found.files.large,
         "definitions": [
             {
-                **path_to_json(one.item[0].removeprefix(found.prefix)),
-                "symbol": one.item[1],
-                **_figures(one, found.commits),
+                **path_to_json(companion.item[0].removeprefix(found.prefix)),
+                "symbol": companion.item[1],
+                **_figures(companion, found.commits),
             }
-            for one in definitions
-            if not is_test(one.item[0])
+            for companion in definitions
+            if not is_test(companion.item[0])
         ][:limit],
         **_files_and_tests(files, found, limit),
         "total": len(definitions),
@@ -268,20 +270,22 @@ def _files_and_tests(
 ) -> Entry:
     """Return the fields ``files`` and ``tests``, each with the first ``limit`` of the companions of its kind."""
     entries: dict[str, list[Entry]] = {"files": [], "tests": []}
-    for one in companions:
-        kind = entries["tests" if is_test(one.item) else "files"]
+    for companion in companions:
+        kind = entries["tests" if is_test(companion.item) else "files"]
         if len(kind) < limit:
-            kind.append({**path_to_json(one.item.removeprefix(found.prefix)), **_figures(one, found.commits)})
+            kind.append(
+                {**path_to_json(companion.item.removeprefix(found.prefix)), **_figures(companion, found.commits)}
+            )
     return entries
 
 
-def _figures(one: Companion[Any], commits: Mapping[int, Commit]) -> Entry:
-    newest = commits.get(one.commits[0])
+def _figures(companion: Companion[Any], commits: Mapping[int, Commit]) -> Entry:
+    newest = commits.get(companion.commits[0])
     return {
-        "count": one.count,
-        "total": one.total,
-        "confidence": round(one.confidence, 4),
-        "score": round(one.score, 4),
+        "count": companion.count,
+        "total": companion.total,
+        "confidence": round(companion.confidence, 4),
+        "score": round(companion.score, 4),
         **({"last": _brief(newest)} if newest is not None else {}),
     }
 
@@ -316,12 +320,12 @@ def _change(change: Change, prefix: bytes) -> Entry:
 
 
 def _definition(definition: ShownDefinition) -> Entry:
-    one = definition.target.definition
+    details = definition.target.definition
     first, last = extent_of(definition)
     return {
         **path_to_json(definition.target.file.path),
         "symbol": _symbol(definition),
-        "kind": one.kind,
+        "kind": details.kind,
         "line": definition.line.number,
         "start_line": first,
         "end_line": last,
@@ -330,9 +334,9 @@ def _definition(definition: ShownDefinition) -> Entry:
 
 def extent_of(definition: ShownDefinition) -> tuple[int, int]:
     """Return the first and the last line of a definition, moved as far as its name has moved since it was indexed."""
-    one = definition.target.definition
-    moved = definition.line.number - one.line
-    return max(1, one.start_line + moved), max(1, one.end_line + moved)
+    details = definition.target.definition
+    moved = definition.line.number - details.line
+    return max(1, details.start_line + moved), max(1, details.end_line + moved)
 
 
 def _symbol(definition: ShownDefinition) -> str:

@@ -115,7 +115,9 @@ class HistoryQuestions:
                 found = await anyio.to_thread.run_sync(changes.of_path, removed[0].history, removed[1], limit)
                 return answers.of_path(*removed, found, took_s=time.perf_counter() - started)
             return answers.of_former(params["name"], touched, similar, took_s=time.perf_counter() - started)
-        histories = await _answered(partial(self._history_of, one, limit) for one in definitions[:_MOST_DEFINITIONS])
+        histories = await _answered(
+            partial(self._history_of, definition, limit) for definition in definitions[:_MOST_DEFINITIONS]
+        )
         return answers.of_definitions(
             params["name"] or "",
             histories,

@@ -44,7 +44,7 @@ def check_existence(places: Sequence[tuple[Root, Path]]) -> None:
 def places_not_searched(places: Sequence[tuple[Root, Path]]) -> list[NotSearched]:
     """Return those files that are not indexed, and those directories below which nothing is. Blocking."""
     found = [_not_searched(root, path) for root, path in dict.fromkeys(places) if root.state is not RootState.MISSING]
-    return [one for one in found if one is not None]
+    return [place for place in found if place is not None]
 
 
 def _not_searched(root: Root, path: Path) -> NotSearched | None:

@@ -109,16 +109,16 @@ def symbol_answer(name: str, found: SymbolAnswer, state: RootState) -> dict[str,
 
 def _definition_entry(found: ConfirmedDefinition) -> dict[str, Any]:
     """Return the chunk of a definition as a hit, with the place, kind and name of the definition itself."""
-    one = found.definition
+    definition = found.definition
     return {
         **_hit_entry(found.hit, score=False),
-        "kind": one.kind,
+        "kind": definition.kind,
         "symbol": found.name,
-        "name": one.name,
-        "name_line": one.line,
-        "column": one.column,
-        "extent": [one.start_line, one.end_line],
-        "signature": one.signature,
-        **({"doc": one.doc} if one.doc else {}),
-        **({"visibility": one.visibility.value} if one.visibility else {}),
+        "name": definition.name,
+        "name_line": definition.line,
+        "column": definition.column,
+        "extent": [definition.start_line, definition.end_line],
+        "signature": definition.signature,
+        **({"doc": definition.doc} if definition.doc else {}),
+        **({"visibility": definition.visibility.value} if definition.visibility else {}),
     }

@@ -72,7 +72,7 @@ def answer(
     has_more = len(changes) > question.limit
     del changes[question.limit :]
     ids = [lines.commit for lines in origins if lines.commit is not None] + [change.commit for change in changes]
-    commits = [described_commit(repository, one, mask_secrets=mask_secrets) for one in dict.fromkeys(ids)]
+    commits = [described_commit(repository, commit_id, mask_secrets=mask_secrets) for commit_id in dict.fromkeys(ids)]
     boundary = [commit.id for commit in commits if repository.is_boundary(commit.id)]
     return LineAnswer(
         line_count,

@@ -107,11 +107,11 @@ def read(tool: str, parameters: Sequence[Parameter], arguments: Mapping[str, Any
 
 def _by_name(tool: str, parameters: Sequence[Parameter], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments by the names of the parameters. Raises UsageError for unknown ones."""
-    names = {alias: one.name for one in parameters for alias in (*one.aliases, one.name)}
+    names = {alias: parameter.name for parameter in parameters for alias in (*parameter.aliases, parameter.name)}
     given: dict[str, Any] = {}
     unknown = [name for name in arguments if name not in names]
     if unknown:
-        known = [one.name for one in parameters]
+        known = [parameter.name for parameter in parameters]
         close = difflib.get_close_matches(unknown[0], known, n=1)
         meant = f"did you mean {close[0]}? " if close else ""
         raise UsageError(
@@ -128,7 +128,7 @@ def _split_line(parameters: Sequence[Parameter], given: dict[str, Any]) -> None:
 
     The last line of ``path:line-line`` moves to ``last_line`` of a tool that has that, too.
     """
-    names = {one.name for one in parameters}
+    names = {parameter.name for parameter in parameters}
     if not {"path", "line"} <= names:
         return
     path = given.get("path")
@@ -202,9 +202,9 @@ def _texts(value: Any) -> list[str] | None:
             parsed = None
         value = parsed if isinstance(parsed, list) else value
     values = [value] if isinstance(value, str) else value
-    if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         return None
-    return [one for one in values if one]
+    return [value for value in values if value]
 
 
 def _roots(value: Any, base: str) -> list[str] | str | None:

@@ -125,13 +125,15 @@ async def _impact(call: Call, values: dict[str, Any]) -> Answer:
 
 def _affected(result: ImpactResult, scope: Scope) -> list[FileLine]:
     lines = []
-    for one in result["affected"]:
-        path = middle_cut(scope.shown(one["root"], one["path"]), MAX_PATH_CHARS)
-        sure = "" if one["confidence"] != "name" else ", by name only"
-        steps = f", {one['distance']} steps away" if one["distance"] > 1 else ""
-        what = middle_cut(one["symbol"], 100) or one["kind"]
+    for affected in result["affected"]:
+        path = middle_cut(scope.shown(affected["root"], affected["path"]), MAX_PATH_CHARS)
+        sure = "" if affected["confidence"] != "name" else ", by name only"
+        steps = f", {affected['distance']} steps away" if affected["distance"] > 1 else ""
+        what = middle_cut(affected["symbol"], 100) or affected["kind"]
         lines.append(
-            FileLine(path, f"{one['line']}: {what} {one['reason']} {middle_cut(one['via'], 100)}{steps}{sure}")
+            FileLine(
+                path, f"{affected['line']}: {what} {affected['reason']} {middle_cut(affected['via'], 100)}{steps}{sure}"
+            )
         )
     nearest = {path: place for place, path in reversed([*enumerate(line.path for line in lines)])}
     lines.sort(key=lambda line: nearest[line.path])  # the file with the nearest place first, and so within a file

@@ -87,8 +87,8 @@ def _shown(matches: Sequence[Line], scope: Scope) -> list[FileLine]:
     lines = []
     for place, match in enumerate(matches):
         before, after = matches[max(0, place - 1) : place], matches[place + 1 : place + 2]
-        first = next((_last_shown(one) + 1 for one in before if _is_in_same_file(one, match)), 1)
-        end = next((one["line"] for one in after if _is_in_same_file(one, match)), math.inf)
+        first = next((_last_shown(neighbour) + 1 for neighbour in before if _is_in_same_file(neighbour, match)), 1)
+        end = next((neighbour["line"] for neighbour in after if _is_in_same_file(neighbour, match)), math.inf)
         around = [*_context(match, "before", first, end), _numbered(match), *_context(match, "after", first, end)]
         path = middle_cut(scope.shown(match["root"], match["path"]), MAX_PATH_CHARS)
         lines.append(FileLine(path, "\n".join(around)))

@@ -75,9 +75,9 @@ def described() -> list[dict[str, Any]]:
 
 def get(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return a prompt as ``prompts/get`` has it. Raises UsageError if it does not exist or lacks its argument."""
-    prompt = next((one for one in _PROMPTS if one.name == name), None)
+    prompt = next((known for known in _PROMPTS if known.name == name), None)
     if prompt is None:
-        raise UsageError(f"unknown prompt: {name}; the prompts are: {', '.join(one.name for one in _PROMPTS)}")
+        raise UsageError(f"unknown prompt: {name}; the prompts are: {', '.join(known.name for known in _PROMPTS)}")
     value = str(arguments.get(prompt.argument) or "").strip()
     if prompt.required and not value:
         raise UsageError(f"{name}: {prompt.argument} is missing")

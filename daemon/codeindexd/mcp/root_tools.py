@@ -34,13 +34,13 @@ async def _status(call: Call, values: dict[str, Any]) -> Answer:
             raise
         roots = None
         notes.append(f"{error.message}. {error.hint}")
-    statuses = [one for one in (await call.client.status())["roots"] if roots is None or one["path"] in roots]
+    statuses = [status for status in (await call.client.status())["roots"] if roots is None or status["path"] in roots]
     if not statuses:
         text = "Nothing is indexed yet. Call add_root with the path of a directory."
         return assembled([], "roots", noted(values["max_tokens"], [text, *notes]))
     budget = noted(values["max_tokens"], notes)
     room = budget.left - 20
-    parts = [_root(one, room) for one in statuses]
+    parts = [_root(status, room) for status in statuses]
     shown = page_of([part.cost for part in parts], 1, room=room, most=len(parts))
     more = f"{len(parts) - len(shown)} more; ask for one with roots" if len(shown) < len(parts) else None
     answer = assembled(parts[: len(shown)], "roots", budget, more=more)

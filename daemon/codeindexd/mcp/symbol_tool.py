@@ -102,10 +102,12 @@ def _references(result: RefsResult, scope: Scope, budget: Budget, values: dict[s
     page, words, total = values["page"], words_of(values["name"]), result["total"]
     lines = [
         FileLine(
-            middle_cut(scope.shown(one["root"], one["path"]), MAX_PATH_CHARS),
-            f"{one['line']}: {cut_line(one['text'].strip(), words)}{_inside(one)}",
+            middle_cut(scope.shown(reference["root"], reference["path"]), MAX_PATH_CHARS),
+            f"{reference['line']}: {cut_line(reference['text'].strip(), words)}{_inside(reference)}",
         )
-        for one in sorted(result["references"], key=lambda one: (one["root"], one["path"], one["line"]))
+        for reference in sorted(
+            result["references"], key=lambda reference: (reference["root"], reference["path"], reference["line"])
+        )
     ]
     head = f"{quantity(total, 'use')} in {quantity(result['files'], 'file')}"
     structured: dict[str, Any] = {"total": total, "files": result["files"]}

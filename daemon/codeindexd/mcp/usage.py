@@ -83,7 +83,7 @@ def _count(file: Any, tool: str, returned: int, saved: int) -> None:
 def _checked(value: Any) -> Usage:
     """Return ``value`` if it is a usage, else an empty one."""
     if isinstance(value, dict) and isinstance(value.get("since"), str) and isinstance(value.get("tools"), dict):
-        tools = {str(name): one for name, one in value["tools"].items() if _is_tool_usage(one)}
+        tools = {str(name): counts for name, counts in value["tools"].items() if _is_tool_usage(counts)}
         return {"since": value["since"], "tools": tools}
     return {"since": time.strftime("%Y-%m-%d"), "tools": {}}
 

@@ -79,7 +79,7 @@ def _earlier(result: WhyResult) -> list[Part]:
         return []
     definition = result["definition"]
     what = definition["symbol"] if definition else "these lines"
-    texts = [f"earlier changes of {safe_cut(what, 100)}:", *(_brief(one) for one in result["earlier"])]
+    texts = [f"earlier changes of {safe_cut(what, 100)}:", *(_brief(commit) for commit in result["earlier"])]
     if result["more_earlier"]:
         texts.append("there are more; call history with this path and line")
     return [Part(text, text) for text in texts]
@@ -107,8 +107,8 @@ async def _history(call: Call, values: dict[str, Any]) -> Answer:
 def _history_head(result: HistoryResult, scope: Scope) -> str:
     count = quantity(result["total"], "commit")
     places = [
-        f"{safe_cut(scope.shown(one.get('root', ''), one['path']), MAX_PATH_CHARS)}:{one['line']}"
-        for one in result.get("definitions", [])
+        f"{safe_cut(scope.shown(definition.get('root', ''), definition['path']), MAX_PATH_CHARS)}:{definition['line']}"
+        for definition in result.get("definitions", [])
     ]
     return f"{count}, newest first" + (f"; defined at {', '.join(places[:3])}" if places else "")
 
@@ -135,7 +135,7 @@ async def _together(call: Call, values: dict[str, Any]) -> Answer:
         ("files", result["files"]),
         ("tests", result["tests"]),
     ):
-        texts += [f"{title}:", *(_companion(one, result["commits"]) for one in entries)] if entries else []
+        texts += [f"{title}:", *(_companion(companion, result["commits"]) for companion in entries)] if entries else []
     head = f"changed in {result['commits']:,} commits; with it changed, with the number of these commits:"
     if not texts:
         changed = f"changed in {result['commits']:,} commits; nothing changed with it more than once"
@@ -144,9 +144,11 @@ async def _together(call: Call, values: dict[str, Any]) -> Answer:
     return _paged(head, texts, "together", budget, values["page"], total=result["total"])
 
 
-def _companion(one: CompanionEntry, commits: int) -> str:
-    what = safe_cut(one["path"], MAX_PATH_CHARS) + (f" {safe_cut(one['symbol'], 100)}" if "symbol" in one else "")
-    return f"{one['count']} of {commits} ({one['confidence']:.0%})  {what}"
+def _companion(companion: CompanionEntry, commits: int) -> str:
+    what = safe_cut(companion["path"], MAX_PATH_CHARS) + (
+        f" {safe_cut(companion['symbol'], 100)}" if "symbol" in companion else ""
+    )
+    return f"{companion['count']} of {commits} ({companion['confidence']:.0%})  {what}"
 
 
 def _brief(commit: Mapping[str, Any]) -> str:

@@ -113,9 +113,9 @@ def most_similar(path: Path, lenders: Sequence[Lender]) -> Lender | None:
     large = [lender for lender in lenders if lender.index.catalog.counts().files >= _FEWEST_FILES]
     names = _names(path) if large else frozenset()
     candidates = [(_common(names, _names(lender.path)), _nearness(path, lender.path), lender) for lender in large]
-    candidates = [one for one in candidates if one[0] >= _LEAST_RESEMBLANCE]
+    candidates = [candidate for candidate in candidates if candidate[0] >= _LEAST_RESEMBLANCE]
     best, most = None, _LEAST_RESEMBLANCE
-    for _, _, lender in sorted(candidates, key=lambda one: one[:2], reverse=True)[:_MOST_COMPARED]:
+    for _, _, lender in sorted(candidates, key=lambda candidate: candidate[:2], reverse=True)[:_MOST_COMPARED]:
         share = 0.0
         with contextlib.suppress(CodeindexError), lender.index.catalog.snapshot() as snapshot:
             share = resemblance(path, snapshot)

@@ -66,8 +66,12 @@ def reconcile(
     again, overtaken = _overtaken(scan, in_flight)
     return Reconciliation(
         transactions=tuple(_transactions(difference)),
-        files=tuple(one for one in (*difference.added, *difference.modified, *again) if one.kind is NodeKind.FILE),
-        gone=frozenset(one.path for one in difference.removed) | {move.source for move in difference.moved} | overtaken,
+        files=tuple(
+            entry for entry in (*difference.added, *difference.modified, *again) if entry.kind is NodeKind.FILE
+        ),
+        gone=frozenset(entry.path for entry in difference.removed)
+        | {move.source for move in difference.moved}
+        | overtaken,
         overtaken=overtaken,
         scan=scan,
         changed_sizes=_sizes_of(scanner.root, difference.modified),

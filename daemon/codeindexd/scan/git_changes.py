@@ -74,8 +74,8 @@ def _has_content(root: bytes, path: bytes, held: IndexedContent) -> bool:
     except OSError:
         return False
     return any(
-        _HASHES[len(held.blob)](b"blob %d\0" % len(one) + one).digest() == held.blob
-        for one in (data, data.replace(b"\r\n", b"\n"))
+        _HASHES[len(held.blob)](b"blob %d\0" % len(form) + form).digest() == held.blob
+        for form in (data, data.replace(b"\r\n", b"\n"))
     )
 
 

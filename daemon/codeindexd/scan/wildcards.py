@@ -84,7 +84,7 @@ def _group(tokens: Sequence[Token], *, is_last: bool) -> str:
         end = at
         while end < len(tokens) and isinstance(tokens[end], str) and tokens[end] != "/":
             end += 1
-        run = "".join(one for one in tokens[at:end] if isinstance(one, str))
+        run = "".join(token for token in tokens[at:end] if isinstance(token, str))
         is_followed = not is_last if end == len(tokens) else isinstance(tokens[end], Wildcard)
         parts.append(f"(?>{_IN_NAME}?{run})" if is_followed else _IN_NAME + run)
         at = end

@@ -44,14 +44,14 @@ class AskedFor:
 
         With ``may_be_literal``, few places have the query letter by letter: then guesses are worth no more than these.
         """
-        for one in declared:
-            weight = Weights().declared if one.is_certain else Weights().exact
-            if one.is_guess and may_be_literal:
+        for declaration in declared:
+            weight = Weights().declared if declaration.is_certain else Weights().exact
+            if declaration.is_guess and may_be_literal:
                 weight = min(weight, Weights().literal)
-            parts = self.parts[one.chunk.chunk_id]
+            parts = self.parts[declaration.chunk.chunk_id]
             parts["declared"] = max(weight, parts.get("declared", 0.0))
-            if self.lines.setdefault(one.chunk.chunk_id, one.line) == one.line:
-                self.definitions[one.chunk.chunk_id] = one.qualified, one.kind
+            if self.lines.setdefault(declaration.chunk.chunk_id, declaration.line) == declaration.line:
+                self.definitions[declaration.chunk.chunk_id] = declaration.qualified, declaration.kind
 
     def add_whole_name(self, chunk_ids: Iterable[int]) -> None:
         """Add the chunks that have the compound name that is the query, so that others come after them."""
@@ -66,7 +66,7 @@ class AskedFor:
 
     def defining(self) -> set[int]:
         """Return the ids of the chunks with a definition that the query certainly means."""
-        return {one for one, parts in self.parts.items() if parts.get("declared", 0.0) >= Weights().declared}
+        return {chunk_id for chunk_id, parts in self.parts.items() if parts.get("declared", 0.0) >= Weights().declared}
 
 
 def is_identifier(query: PreparedQuery) -> bool:

@@ -52,8 +52,8 @@ class BestLine(Struct, frozen=True):
         If no line meets any criterion, it is the line that defines the first of ``symbols``, or 0 if there are none.
         Raises InvalidQueryError when the time for regexes is used up.
         """
-        defining = {name_place(lines, one).line_offset for one in symbols if one.name.lower() in self.names}
-        stems = [one for one in self.stems if one not in STOP_STEMS]
+        defining = {name_place(lines, symbol).line_offset for symbol in symbols if symbol.name.lower() in self.names}
+        stems = [stem for stem in self.stems if stem not in STOP_STEMS]
         named = self._named_lines(lines, symbols, stems)
         words = re.compile(rf"\b(?:{'|'.join(map(re.escape, self.names))})\b") if self.names else None
         best, most = 0, (0, 0, False, 0, 0, 0, 0)
@@ -65,7 +65,7 @@ class BestLine(Struct, frozen=True):
                 (self.text in line) + (self.text.lower() in lowered) if self.text else 0,
                 number in defining,
                 len(set(words.findall(lowered))) if words else 0,
-                sum(_is_in(one, lowered) for one in stems),
+                sum(_is_in(stem, lowered) for stem in stems),
                 *named.get(number, (0, 0)),
             )
             if found > most:
@@ -81,7 +81,7 @@ class BestLine(Struct, frozen=True):
         """Return the lines that define a name with any of ``stems``: with how many, and minus how many other words."""
         found: dict[int, tuple[int, int]] = {}
         for symbol in symbols:
-            if not any(_is_in(one, symbol.name.lower()) for one in stems):
+            if not any(_is_in(stem, symbol.name.lower()) for stem in stems):
                 continue
             words = [stem(word) for word in split_identifier(symbol.name)]
             known = sum(word in stems for word in words)
@@ -107,7 +107,7 @@ def definition_around(lines: Sequence[str], symbols: Sequence[Symbol], row: int)
     ``row`` is an index of ``lines``. The lines of a definition are indented more than the line of its name, except for
     those that begin with a closing bracket.
     """
-    for symbol in sorted(symbols, key=lambda one: -one.line_offset):
+    for symbol in sorted(symbols, key=lambda symbol: -symbol.line_offset):
         first = name_place(lines, symbol).line_offset
         if symbol.line_offset <= row <= first:
             return symbol

@@ -22,7 +22,11 @@ def copies_of(snapshot: Snapshot, chunk: StoredChunk, text: str) -> Iterator[Sto
     candidates = snapshot.text.candidates(literal_query(_longest_lines(text)))
     contents = [content for content, _ in itertools.islice(candidates, _MOST_CONTENTS)]
     files = [file.file_id for file in snapshot.catalog.files_with_hashes(contents)]
-    ids = [one for one in snapshot.catalog.chunk_ids_with_text(files, chunk.span_hash) if one != chunk.chunk_id]
+    ids = [
+        chunk_id
+        for chunk_id in snapshot.catalog.chunk_ids_with_text(files, chunk.span_hash)
+        if chunk_id != chunk.chunk_id
+    ]
     yield from sorted(snapshot.catalog.chunks(ids).values(), key=lambda other: (other.path, other.span.start_line))
 
 

@@ -206,18 +206,18 @@ def chunks_declaring(catalog: CatalogSnapshot, declaration: Declaration, allowed
         found, is_guess = _definitions(catalog, replace(declaration, name=qualifier + dot + name), allowed)
         if found:
             break
-    for one in found:
-        is_certain = declaration.is_certain and (name != last or one.definition.name == last)
-        if is_certain or one.definition.kind not in LABELS:
-            found_at = one.definition
-            yield Declared(one.chunk, found_at.line, found_at.qualified, found_at.kind, is_certain, is_guess)
+    for candidate in found:
+        is_certain = declaration.is_certain and (name != last or candidate.definition.name == last)
+        if is_certain or candidate.definition.kind not in LABELS:
+            found_at = candidate.definition
+            yield Declared(candidate.chunk, found_at.line, found_at.qualified, found_at.kind, is_certain, is_guess)
 
 
 def _other_conventions(name: str) -> list[str]:
     """Return a name of several words as other languages write it; [] for a name of one word. Case is ignored."""
     words = split_identifier(name)
     spellings = [mark.join(words) for mark in ("_", "", "-")] if len(words) > 1 else []
-    return [one for one in spellings if one != name.lower()]
+    return [spelling for spelling in spellings if spelling != name.lower()]
 
 
 def _definitions(
@@ -238,10 +238,10 @@ def _definitions(
         within = {file_id for file_id, path in paths.items() if _is_in_module(path, parts[:number])}
         name = ".".join(parts[number:])
         found = find(name, within)
-        in_modules += [one for one in found if one.definition.qualified == name] or [
-            one
-            for one in found
-            if one.definition.kind != "field"  # of an object: no member of a module
+        in_modules += [candidate for candidate in found if candidate.definition.qualified == name] or [
+            candidate
+            for candidate in found
+            if candidate.definition.kind != "field"  # of an object: no member of a module
         ]
     if in_modules:
         return in_modules, False
@@ -271,26 +271,30 @@ def _defining(
         name,
         limit=_MOST_DEFINITIONS,
         files=files,
-        accepts=lambda one: (not kinds or one.kind in kinds) and not (without_fields and one.kind == "field"),
+        accepts=lambda definition: (
+            (not kinds or definition.kind in kinds) and not (without_fields and definition.kind == "field")
+        ),
     )
-    passing = among([one.chunk.chunk_id for one in found], allowed) if allowed is not None else None
+    passing = among([candidate.chunk.chunk_id for candidate in found], allowed) if allowed is not None else None
     for is_better in (
-        lambda one: passing is None or one.chunk.chunk_id in passing,
+        lambda candidate: passing is None or candidate.chunk.chunk_id in passing,
         _is_in_code,
         _is_in_source,
-        lambda one: one.definition.name == last,
-        lambda one: one.definition.kind != "property" if kinds else one.definition.kind not in _DETAILS,
+        lambda candidate: candidate.definition.name == last,
+        lambda candidate: (
+            candidate.definition.kind != "property" if kinds else candidate.definition.kind not in _DETAILS
+        ),
     ):
         found = list(filter(is_better, found)) or found
     return found
 
 
-def _is_in_code(one: StoredDefinition) -> bool:
-    return one.chunk.language not in DOCUMENTS
+def _is_in_code(stored: StoredDefinition) -> bool:
+    return stored.chunk.language not in DOCUMENTS
 
 
-def _is_in_source(one: StoredDefinition) -> bool:
-    return not is_test(one.chunk.path)
+def _is_in_source(stored: StoredDefinition) -> bool:
+    return not is_test(stored.chunk.path)
 
 
 def _is_in_module(path: bytes, module: Sequence[str]) -> bool:

@@ -241,9 +241,9 @@ def files_to_search(root: SearchableRoot, snapshot: Snapshot, request: GrepReque
             if passes(file.entry.path, file.language):
                 found[file.file_id] = file, masked.get(file.entry.hash, True)
 
-    skipped = {one for one in snapshot.catalog.skipped_texts(snapshot.read_round) if passes(one.path, one.language)}
-    unread = {one for one in skipped if not is_unchanged(root.spec.raw, one)}
-    known = {one.content for one in skipped - unread}
+    skipped = {text for text in snapshot.catalog.skipped_texts(snapshot.read_round) if passes(text.path, text.language)}
+    unread = {text for text in skipped if not is_unchanged(root.spec.raw, text)}
+    known = {text.content for text in skipped - unread}
     masked: dict[bytes, bool] = {}
     candidates = _candidates(snapshot, request.matcher)
     while part := dict(itertools.islice(candidates, _AT_ONCE)):
@@ -252,9 +252,9 @@ def files_to_search(root: SearchableRoot, snapshot: Snapshot, request: GrepReque
     take(snapshot.catalog.files_to_read(), {})
     lacking = _lacking_the_literal(snapshot, request.matcher, skipped - unread, masked.keys())
     to_read = {
-        one.file_id: masked.get(one.content, True)
-        for one in skipped - lacking
-        if one in unread or one.content in masked
+        text.file_id: masked.get(text.content, True)
+        for text in skipped - lacking
+        if text in unread or text.content in masked
     }
     for file_id, file in snapshot.catalog.files_by_id(to_read).items():
         found[file_id] = file, to_read[file_id]
@@ -285,7 +285,7 @@ def _scope(request: GrepRequest) -> Callable[[bytes, str], bool]:
             passes(path)
             and (not below or is_covered(path, below))
             and (request.language is None or is_of_language(language, path, request.language))
-            and not any(is_of_language(language, path, one) for one in request.languages_left_out)
+            and not any(is_of_language(language, path, name) for name in request.languages_left_out)
         )
 
     return includes

@@ -88,15 +88,15 @@ class GrepStream:
         """
         wanted = {id(root): request.for_root(root) for root, request in self._requests}
 
-        def list_files(one: PinnedRoot) -> list[FileToSearch]:
-            return files_to_search(one.root, one.snapshot, wanted[id(one.root)])
+        def list_files(pinned: PinnedRoot) -> list[FileToSearch]:
+            return files_to_search(pinned.root, pinned.snapshot, wanted[id(pinned.root)])
 
         for some in parts_of([root for root, _ in self._requests]):
             async with pinned_part(some) as part:
-                files = await run_all(partial(anyio.to_thread.run_sync, list_files, one) for one in part.pinned)
+                files = await run_all(partial(anyio.to_thread.run_sync, list_files, pinned) for pinned in part.pinned)
                 self._searched.add(part)
-            for one, listed in zip(part.pinned, files, strict=True):
-                found = self._search(one.root, listed, wanted[id(one.root)])
+            for pinned, listed in zip(part.pinned, files, strict=True):
+                found = self._search(pinned.root, listed, wanted[id(pinned.root)])
                 while batch := await anyio.to_thread.run_sync(self._next_batch, found, encode):
                     await send(batch)
 

@@ -83,11 +83,11 @@ class HitRequest(Struct, frozen=True):
         parsed = self.parsed
         kinds, left_out = with_methods(parsed.kinds), with_methods(parsed.kinds_left_out)
         return [
-            one
-            for one in symbols
-            if (not kinds or one.kind in kinds)
-            and one.kind not in left_out
-            and (not parsed.symbol or is_named(one, parsed.symbol))
+            symbol
+            for symbol in symbols
+            if (not kinds or symbol.kind in kinds)
+            and symbol.kind not in left_out
+            and (not parsed.symbol or is_named(symbol, parsed.symbol))
         ]
 
     def is_met_by(self, snippet: str) -> bool:
@@ -126,11 +126,11 @@ def first_hits(
     unreadable: dict[bytes, str] = {}
     for start in range(0, len(ranked), request.limit):
         batch = ranked[start : start + request.limit]
-        stored = snapshot.catalog.chunks([one.candidate.chunk_id for one in batch])
+        stored = snapshot.catalog.chunks([item.candidate.chunk_id for item in batch])
         files = snapshot.catalog.files_by_id({chunk.file_id for chunk in stored.values()})
         places = _confirm_chunks(root.spec.raw, stored.values(), files, changed, unreadable)
-        for one in batch:
-            chunk, place = stored.get(one.candidate.chunk_id), places.get(one.candidate.chunk_id)
+        for item in batch:
+            chunk, place = stored.get(item.candidate.chunk_id), places.get(item.candidate.chunk_id)
             if chunk is None or place is None:
                 continue
             if request.fold_copies and chunk.span_hash in numbers:
@@ -139,7 +139,7 @@ def first_hits(
             snippet = _snippet(place, mask_secrets=mask_secrets)
             if request.is_met_by(snippet):
                 numbers[chunk.span_hash] = len(hits)
-                hits.append(_hit(root, one, chunk, place, snippet, request))
+                hits.append(_hit(root, item, chunk, place, snippet, request))
         if len(hits) >= request.limit:
             break
     for number in with_copies.intersection(range(request.limit)):
@@ -168,11 +168,15 @@ def fold_hits(hits: Iterable[Hit]) -> list[Hit]:
 
 
 def _hit(
-    root: SearchableRoot, one: Ranked, chunk: StoredChunk, place: ConfirmedChunk, snippet: str, request: HitRequest
+    root: SearchableRoot, ranked: Ranked, chunk: StoredChunk, place: ConfirmedChunk, snippet: str, request: HitRequest
 ) -> Hit:
-    row = place.row_of(one.candidate.line + place.start_line - chunk.span.start_line) if one.candidate.line else None
+    row = (
+        place.row_of(ranked.candidate.line + place.start_line - chunk.span.start_line)
+        if ranked.candidate.line
+        else None
+    )
     lines = lines_of(snippet)
-    defined = one.candidate.defined if row is not None else None  # chunks do not list variables and fields
+    defined = ranked.candidate.defined if row is not None else None  # chunks do not list variables and fields
     if row is None:
         row = request.best.offset(lines, chunk.span.symbols)
     shown = definition_around(lines, chunk.span.symbols, row)
@@ -191,8 +195,8 @@ def _hit(
         symbol=symbol,
         kind=kind,
         snippet=snippet,
-        score=one.score,
-        parts=one.parts,
+        score=ranked.score,
+        parts=ranked.parts,
         best_line=place.line_of(row),
         best_row=row,
     )

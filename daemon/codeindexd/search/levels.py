@@ -66,7 +66,7 @@ def grouped(hits: Sequence[Hit], level: Level, limit: int) -> list[Group]:
         by_directory[id(group.root), group.path.rpartition(b"/")[0]].append(group)
     directories = []
     for (_, path), members in by_directory.items():
-        score = sum((one.score - worst) * _DECAY**place for place, one in enumerate(members[:_MOST_FILES]))
-        best = [one.hits[0] for one in members[:_SHOWN]]
+        score = sum((member.score - worst) * _DECAY**place for place, member in enumerate(members[:_MOST_FILES]))
+        best = [member.hits[0] for member in members[:_SHOWN]]
         directories.append(Group(members[0].root, path, round(score, 9), best, len(members)))
     return sorted(directories, key=lambda group: (-group.score, group.path))[:limit]

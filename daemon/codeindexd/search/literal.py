@@ -153,7 +153,7 @@ def short_message_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) ->
         return {}
     found = _chunks_quoting(root, snapshot, [text], within, _Budget(), ignore_case=True)
     chunks = snapshot.catalog.chunks(sorted(found))
-    return {one: line for one, line in found.items() if not is_test(chunks[one].path)}
+    return {chunk_id: line for chunk_id, line in found.items() if not is_test(chunks[chunk_id].path)}
 
 
 def is_complaint(text: str) -> bool:
@@ -231,7 +231,7 @@ def _files_that_may_contain(snapshot: Snapshot, part: str, within: Set[int] | No
         candidates = snapshot.text.candidates(literal_query(part))
         if within is not None:
             hashes = snapshot.catalog.content_hashes(within)
-            candidates = (one for one in candidates if one[0] in hashes)
+            candidates = (candidate for candidate in candidates if candidate[0] in hashes)
         masked = dict(itertools.islice(candidates, _MOST_CONTENTS))
         found = snapshot.catalog.files_with_hashes(list(masked))
     return [(file, masked[file.entry.hash]) for file in sorted(found, key=lambda file: file.entry.path)]
@@ -335,7 +335,9 @@ def _parts(text: str, files_with: FilesWith) -> Iterator[tuple[str, bool]]:
     if len(wholes) == 1:
         yield wholes[0], True
     yield from (
-        (one, False) for one in messages if len(one) >= _MIN_RUN_CHARS and (one not in wholes or len(wholes) > 1)
+        (message, False)
+        for message in messages
+        if len(message) >= _MIN_RUN_CHARS and (message not in wholes or len(wholes) > 1)
     )
     runs = [
         run
@@ -387,5 +389,5 @@ def _runs(message: str, least: int, files_with: FilesWith) -> Iterator[tuple[int
 
 
 def _may_have_a_file_in_common(sets: Iterable[Set[int] | None]) -> bool:
-    known = [one for one in sets if one is not None]
+    known = [files for files in sets if files is not None]
     return not known or bool(frozenset[int].intersection(*map(frozenset, known)))

@@ -42,7 +42,7 @@ def definitions_of_names(snapshot: Snapshot, query: PreparedQuery, allowed: Ids 
     found: set[int] = set()
     for name in [*_typed_names(query), *query.qualified_names][:_MOST_NAMES]:
         definitions = snapshot.catalog.symbols_unless_common(name, _COMMON)
-        definitions.sort(key=lambda one: one[1].kind in LABELS)  # stable
+        definitions.sort(key=lambda item: item[1].kind in LABELS)  # stable
         found.update(chunk.chunk_id for chunk, _ in definitions[:_MOST_DEFINITIONS])
     if allowed is not None:
         found &= among(found, allowed)
@@ -101,9 +101,9 @@ def uses_of_names(
     pool = _array(candidates | holding)
     shares: defaultdict[int, float] = defaultdict(float)
     for name in names[:_MOST_NAMES]:
-        one = LexicalQuery(identifiers=[name], chunk_ids=pool, required=True)
+        lexical_query = LexicalQuery(identifiers=[name], chunk_ids=pool, required=True)
         share = _rarity(snapshot, name) / len(names)
-        for chunk_id, _, _ in snapshot.lexical.search(one, len(pool)):
+        for chunk_id, _, _ in snapshot.lexical.search(lexical_query, len(pool)):
             shares[chunk_id] += share
     return dict(shares), holding
 

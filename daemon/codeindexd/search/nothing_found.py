@@ -114,7 +114,7 @@ def _file_ids(snapshot: Snapshot, parsed: ParsedQuery) -> list[int]:
     if parsed.languages_left_out:
         for language in parsed.languages_left_out:
             left_out = set(snapshot.catalog.file_ids(language=language).tolist())
-            found = [one for one in found if one not in left_out]
+            found = [file_id for file_id in found if file_id not in left_out]
     return found
 
 
@@ -175,10 +175,10 @@ def notes_on_unindexed(counts: Iterable[Counts]) -> list[str]:
     """Return notes on the files of all searched roots, given the counts of each, that are not indexed."""
     every = [*counts]
     notes = []
-    if pending := sum(one.pending for one in every):
+    if pending := sum(counts.pending for counts in every):
         notes.append(f"{quantity(pending, 'file')} not indexed yet")
-    if failed := sum(one.failed for one in every):
+    if failed := sum(counts.failed for counts in every):
         notes.append(f"{quantity(failed, 'file')} not indexed because of an error")
-    if oversized := sum(one.skipped.get("oversized", 0) for one in every):
+    if oversized := sum(counts.skipped.get("oversized", 0) for counts in every):
         notes.append(f"{quantity(oversized, 'file')} too large for search; grep finds text of this size")
     return notes

@@ -68,8 +68,8 @@ class SearchedParts(Struct):
         """Add a part whose snapshots are still pinned."""
         self._states.append(part.state)
         self._clocks += _clocks(part.roots, part.pinned)
-        self._chunks += sum(one.snapshot.chunks for one in part.pinned)
-        self._vectors += sum(one.snapshot.vectors for one in part.pinned)
+        self._chunks += sum(pin.snapshot.chunks for pin in part.pinned)
+        self._vectors += sum(pin.snapshot.vectors for pin in part.pinned)
 
     @property
     def state(self) -> RootState:
@@ -89,5 +89,5 @@ class SearchedParts(Struct):
 
 def _clocks(roots: Iterable[SearchableRoot], pinned: Iterable[PinnedRoot]) -> list[str]:
     """Return the clock of each root; of generation 0 if it has no snapshot yet."""
-    generations = {id(one.root): one.snapshot.generation for one in pinned}
+    generations = {id(pin.root): pin.snapshot.generation for pin in pinned}
     return [root.spec.clock(generations.get(id(root), 0)) for root in roots]

@@ -105,13 +105,15 @@ def _files_at(root: bytes, snapshot: Snapshot, paths: Sequence[str]) -> list[lis
     path inside the root means only that file.
     """
     wanted = [path.removeprefix("./").encode("utf-8", "surrogateescape") for path in paths]
-    parts = [_without_versions([part for part in one.split(b"/") if part not in (b"", b".", b"..")]) for one in wanted]
+    parts = [
+        _without_versions([part for part in path.split(b"/") if part not in (b"", b".", b"..")]) for path in wanted
+    ]
     by_name: defaultdict[bytes, list[StoredFile]] = defaultdict(list)
-    for file in snapshot.catalog.files_named(list({one[-1] for one in parts if one})):
+    for file in snapshot.catalog.files_named(list({names[-1] for names in parts if names})):
         by_name[file.entry.path.rpartition(b"/")[2]].append(file)
     return [
-        _exactly(root, by_name, one) if one.startswith(root + b"/") else _sharing_the_end(root, by_name, of_one)
-        for one, of_one in zip(wanted, parts, strict=True)
+        _exactly(root, by_name, path) if path.startswith(root + b"/") else _sharing_the_end(root, by_name, names)
+        for path, names in zip(wanted, parts, strict=True)
     ]
 
 

@@ -55,7 +55,7 @@ def chunks_for_report(
     chunks = snapshot.catalog.summaries(sorted(chosen))
     candidates = [Candidate.of(chunk, lexical, dense, body=whole.get(chunk.chunk_id, 0.0)) for chunk in chunks]
     voters = clean_cut(scores, _MOST_VOTERS)
-    crowd = _crowds(one for one in found if one[0] in voters)
+    crowd = _crowds(hit for hit in found if hit[0] in voters)
     words = _shares_of_paths(snapshot, {chunk.file_id: chunk.path for chunk in chunks}, frozenset(stems))
     files = {
         file_id: FileEvidence(

@@ -31,7 +31,7 @@ def nearest_names(snapshot: Snapshot, name: str) -> list[str]:
         ids = snapshot.lexical.similar("name", wanted, most, _MOST_CHUNKS)
         chunks = snapshot.catalog.chunks(ids).values()
         names = {symbol.name.lower() for chunk in chunks for symbol in chunk.span.symbols}
-        if near := sorted(one for one in names if 0 < edit_distance(wanted, one) <= most):
+        if near := sorted(name for name in names if 0 < edit_distance(wanted, name) <= most):
             return near
     return []
 
@@ -45,17 +45,19 @@ def correction(pinned: Iterable[PinnedRoot], token: str, is_word: Callable[[str]
     roots = list(pinned)
     wanted = token.lower()
     most = _most_edits(wanted)
-    if not most or not wanted.isascii() or any(_occurs(one, token) for one in roots):
+    if not most or not wanted.isascii() or any(_occurs(root, token) for root in roots):
         return ""
     for distance in range(1, most + 1):
         found = Counter(
             spelling
-            for one in roots
-            for spelling in _spellings(one, wanted, distance)
+            for root in roots
+            for spelling in _spellings(root, wanted, distance)
             if not (is_word(wanted) and _is_replacement(wanted, spelling.lower()))
         )
         if found:
-            return min(found, key=lambda one: (edit_distance(wanted, one.lower()), -found[one], one))
+            return min(
+                found, key=lambda spelling: (edit_distance(wanted, spelling.lower()), -found[spelling], spelling)
+            )
     return ""
 
 
@@ -79,7 +81,9 @@ def _spellings(pinned: PinnedRoot, wanted: str, most: int) -> Iterator[str]:
     for hit in first_hits(pinned.root, pinned.snapshot, ranked, HitRequest(len(ids) or 1), [], mask_secrets=True):
         for token in _WORD.findall(hit.snippet):
             candidates = {token, *split_identifier(token)}
-            yield from (one for one in candidates if 0 < edit_distance(wanted, one.lower(), most) <= most)
+            yield from (
+                candidate for candidate in candidates if 0 < edit_distance(wanted, candidate.lower(), most) <= most
+            )
 
 
 def _most_edits(name: str) -> int:

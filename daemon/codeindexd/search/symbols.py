@@ -77,13 +77,17 @@ def definitions_in(
     """
     found = _stored(pinned, name, match, filters)
     by_chunk: dict[int, list[StoredDefinition]] = {}
-    for one in found:
-        by_chunk.setdefault(one.chunk.chunk_id, []).append(one)
+    for definition in found:
+        by_chunk.setdefault(definition.chunk.chunk_id, []).append(definition)
     ranked = [Ranked(Candidate(chunk_id, 0, b""), 0.0) for chunk_id in by_chunk]
     request = HitRequest(MAX_DEFINITIONS, frozenset([name.lower()]), fold_copies=False)
     hits = first_hits(pinned.root, pinned.snapshot, ranked, request, notes, mask_secrets=mask_secrets)
     confirmed = {hit.chunk.chunk_id: hit for hit in hits}
-    return [_confirmed(confirmed[one.chunk.chunk_id], one) for one in found if one.chunk.chunk_id in confirmed]
+    return [
+        _confirmed(confirmed[definition.chunk.chunk_id], definition)
+        for definition in found
+        if definition.chunk.chunk_id in confirmed
+    ]
 
 
 def count_left_out(pinned: PinnedRoot, name: str) -> int:
@@ -125,32 +129,32 @@ def _stored(pinned: PinnedRoot, name: str, match: Match, filters: ParsedQuery) -
     files = files_passing_filters(pinned, filters)
     kinds, left_out = with_methods(filters.kinds), with_methods(filters.kinds_left_out)
 
-    def passes(one: Definition) -> bool:
-        return (not kinds or one.kind in kinds) and one.kind not in left_out
+    def passes(definition: Definition) -> bool:
+        return (not kinds or definition.kind in kinds) and definition.kind not in left_out
 
     found: list[StoredDefinition] = []
-    for one in _names(pinned.snapshot, name, match):
+    for spelling in _names(pinned.snapshot, name, match):
         wanted = MAX_DEFINITIONS - len(found)
-        found += pinned.snapshot.catalog.definitions_named(one, limit=wanted, files=files, accepts=passes)
+        found += pinned.snapshot.catalog.definitions_named(spelling, limit=wanted, files=files, accepts=passes)
     container, last = _split(name)
     if match is Match.EXACT and not found and container:
         of_last = pinned.snapshot.catalog.definitions_named(last, limit=MAX_DEFINITIONS, files=files, accepts=passes)
         found = [
-            one
-            for one in of_last
+            stored
+            for stored in of_last
             if is_spelt(
                 f"{container}.{last}",
-                [*spellings(one.outline, one.number, one.chunk.language)],
-                one.chunk.path,
+                [*spellings(stored.outline, stored.number, stored.chunk.language)],
+                stored.chunk.path,
             )
         ]
-        found = found or [one for one in of_last if _is_exported(one, container)]
+        found = found or [stored for stored in of_last if _is_exported(stored, container)]
     return found
 
 
-def _is_exported(one: StoredDefinition, package: str) -> bool:
+def _is_exported(stored: StoredDefinition, package: str) -> bool:
     """Return True if a definition is outside types in a file of a package, which may export it: ``asyncio.run``."""
-    return one.definition.container < 0 and f".{package}." in f".{'.'.join(path_parts(one.chunk.path))}."
+    return stored.definition.container < 0 and f".{package}." in f".{'.'.join(path_parts(stored.chunk.path))}."
 
 
 def _names(snapshot: Snapshot, name: str, match: Match) -> list[str]:
@@ -165,26 +169,28 @@ def _names(snapshot: Snapshot, name: str, match: Match) -> list[str]:
         names = nearest_names(snapshot, last)
     else:
         names = snapshot.catalog.symbol_names(last, only_prefix=match is Match.PREFIX, limit=_MOST_NAMES)
-    return [f"{container}.{one}" if container else one for one in names]
+    return [f"{container}.{name}" if container else name for name in names]
 
 
 def _confirmed(hit: Hit, stored: StoredDefinition) -> ConfirmedDefinition:
     """Return a definition with its lines on the disk, where its chunk may be elsewhere than in the catalog."""
-    one = stored.definition
+    definition = stored.definition
     shift = hit.place.start_line - hit.chunk.span.start_line
-    line = one.line + shift
+    line = definition.line + shift
     row = hit.place.row_of(line)
     if row is None:  # several lines of a notebook's cell are on one line of its file
-        symbol = Symbol(one.name, one.qualified, one.kind, 0)
+        symbol = Symbol(definition.name, definition.qualified, definition.kind, 0)
         row = name_place(lines_of(hit.snippet), symbol).line_offset
-    moved = replace(one, line=line, start_line=one.start_line + shift, end_line=one.end_line + shift)
+    moved = replace(
+        definition, line=line, start_line=definition.start_line + shift, end_line=definition.end_line + shift
+    )
     name = native_name(stored.outline, stored.number, hit.chunk.language)
     return ConfirmedDefinition(replace(hit, best_line=line, best_row=row), moved, name)
 
 
-def place_in_answer(one: ConfirmedDefinition) -> int:
+def place_in_answer(definition: ConfirmedDefinition) -> int:
     """Return the key by which definitions are sorted: 0 for those in source, the highest for those in documents."""
-    chunk = one.hit.chunk
+    chunk = definition.hit.chunk
     role = FileRole.DOCUMENT if chunk.language in DOCUMENTS else role_of(chunk.path, chunk.language)
     return _ROLES.index(role)
 

@@ -313,8 +313,8 @@ class _Parser:
             quoted = self._text[self._at : end if end >= 0 else len(self._text)]
             self._at = len(self._text) if end < 0 else end + 2
             whole = _NOTHING_WRITTEN
-            for one in quoted:
-                whole = _concatenated(whole, self._letters({one}))
+            for character in quoted:
+                whole = _concatenated(whole, self._letters({character}))
             return whole
         return self._letters({self._escaped(letter)})
 

@@ -258,13 +258,13 @@ class Inotify:
         """
         with self._lock:
             used: Counter[str] = Counter()
-            for one in self._subscriptions:
-                used[one.owner] += len(one.watch_descriptors)
+            for subscription in self._subscriptions:
+                used[subscription.owner] += len(subscription.watch_descriptors)
             most, count = used.most_common(1)[0]
             needed = used[needy.owner] - len(needy.watch_descriptors) + needy.needed
             if most == needy.owner or count < _EVICTION_RATIO * needed:
                 return False
-            victims = [one for one in self._subscriptions if one.owner == most]
+            victims = [subscription for subscription in self._subscriptions if subscription.owner == most]
         log.info("watches_taken_from_largest_root", root=most, watches=count, for_root=needy.owner)
         for victim in victims:
             self.remove(victim)
@@ -370,14 +370,18 @@ class Inotify:
         """Deliver the sets of changes that are complete, and wait until they were processed."""
         now = time.monotonic()
         with self._lock:
-            complete = [one for one in self._changed if not one.grown or now - one.began > _GROUP_S]
-            for one in self._changed:
-                one.grown = False
+            complete = [
+                subscription
+                for subscription in self._changed
+                if not subscription.grown or now - subscription.began > _GROUP_S
+            ]
+            for subscription in self._changed:
+                subscription.grown = False
             self._changed.difference_update(complete)
             self._delivered.update(complete)
-        for one in complete:
-            changes, one.changes = one.changes, set()
-            self._call(one, partial(one.on_changes, changes))
+        for subscription in complete:
+            changes, subscription.changes = subscription.changes, set()
+            self._call(subscription, partial(subscription.on_changes, changes))
         with self._all_processed:
             self._all_processed.wait_for(lambda: not self._delivered)
 

@@ -64,7 +64,7 @@ def visible_below(root: Path, mounts: Iterable[Mount]) -> dict[bytes, Mount]:
     for mount in mounts:
         if mount.point.is_relative_to(root):
             point = relative_point(mount, root)
-            found = {other: one for other, one in found.items() if point and not other.startswith(point + b"/")}
+            found = {path: below for path, below in found.items() if point and not path.startswith(point + b"/")}
             found[point] = mount
     return found
 

@@ -89,7 +89,7 @@ def analyse(
     found = samples_in(text, language, _MOST_SAMPLES + 1) if samples else []
     if not found:
         return analysis
-    inside = [(one, _definitions(one.text, one.language)) for one in found[:_MOST_SAMPLES]]
+    inside = [(sample, _definitions(sample.text, sample.language)) for sample in found[:_MOST_SAMPLES]]
     return replace(
         analysis,
         definitions=with_samples(analysis.definitions, inside),
@@ -131,7 +131,7 @@ def _analysis(text: bytes, language: str, max_bytes: int, target_chars: int) -> 
     names, members = _names(definitions, lines), _only_members(definitions, grammar.name)
     references = references_in(root, text, grammar.name, grammar.language, names, members)
     is_partial = bool(parsed.broken) or is_too_deep(root, grammar.name)
-    main = [one for one in found if not one.is_detail]
+    main = [definition for definition in found if not definition.is_detail]
     pieces = atoms(root, lines, grammar, limits, main)
     if not pieces:
         return Analysis(_windowed(lines, limits), definitions, is_partial, references)
@@ -152,7 +152,7 @@ def _by_line(lines: Lines, language: str, limits: Limits) -> Analysis:
     found = definitions_by_line(lines, language)
     if not found:
         return Analysis(_windowed(lines, limits))
-    main = [one for one in found if not one.is_detail]
+    main = [definition for definition in found if not definition.is_detail]
     pieces = atoms_by_line(main, lines, limits)
     assign(pieces, main)
     return Analysis(_spans(pack(pieces, lines, limits), main, lines), describe(found, lines, language))
@@ -169,9 +169,9 @@ def _with_script(document: Analysis, script: Script | None, max_bytes: int) -> A
 def _names(definitions: Sequence[Definition], lines: Lines) -> dict[bytes, list[int]]:
     """Return the offsets of the names of definitions."""
     found: dict[bytes, list[int]] = {}
-    for one in definitions:
-        name = one.name.encode("utf-8", "replace")
-        found.setdefault(name, []).append(lines.starts[one.line - 1] + one.column - 1)
+    for definition in definitions:
+        name = definition.name.encode("utf-8", "replace")
+        found.setdefault(name, []).append(lines.starts[definition.line - 1] + definition.column - 1)
     return found
 
 
@@ -180,8 +180,8 @@ def _only_members(definitions: Sequence[Definition], language: str) -> set[bytes
     kinds = _WITH_RECEIVER.get(language)
     if kinds is None:
         return set()
-    plain = {one.name for one in definitions if one.kind not in kinds}
-    return {one.name.encode("utf-8", "replace") for one in definitions if one.name not in plain}
+    plain = {definition.name for definition in definitions if definition.kind not in kinds}
+    return {definition.name.encode("utf-8", "replace") for definition in definitions if definition.name not in plain}
 
 
 _MEMBERS = frozenset({"constructor", "field", "method", "property"})

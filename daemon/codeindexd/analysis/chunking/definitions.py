@@ -44,63 +44,73 @@ def describe(found: Sequence[FoundDefinition], lines: Lines, language: str) -> t
 
     ``found`` are in document order. Unlisted ones, such as the rules of a style sheet, are left out.
     """
-    listed = [one for one in found if one.listed or (one.kind, "") in _UNLISTED or (one.kind, language) in _UNLISTED]
-    numbers = {id(one): number for number, one in enumerate(listed)}
+    listed = [
+        definition
+        for definition in found
+        if definition.listed or (definition.kind, "") in _UNLISTED or (definition.kind, language) in _UNLISTED
+    ]
+    numbers = {id(definition): number for number, definition in enumerate(listed)}
     out: list[Definition] = []
     labels = AccessLabels(lines.text, language)
-    for one in listed:
-        container, scope = _container(one, numbers, len(out))
+    for definition in listed:
+        container, scope = _container(definition, numbers, len(out))
         above = out[container].qualified if container >= 0 else ""
-        qualified = ".".join(filter(None, (above, *scope, one.path))) if above or scope else one.path
-        row = bisect_right(lines.starts, one.name_byte) - 1
+        qualified = ".".join(filter(None, (above, *scope, definition.path))) if above or scope else definition.path
+        row = bisect_right(lines.starts, definition.name_byte) - 1
         out.append(
             Definition(
-                one.name,
-                qualified if one.kind != "section" else one.qualified,
-                _exact_kind(one, language),
+                definition.name,
+                qualified if definition.kind != "section" else definition.qualified,
+                _exact_kind(definition, language),
                 row + 1,
-                one.name_byte - lines.starts[row] + 1,
-                one.start + 1,
-                one.end,
-                signature(one, lines.text),
-                documentation(one, lines, language),
-                visibility(one, lines.text, language, labels),
+                definition.name_byte - lines.starts[row] + 1,
+                definition.start + 1,
+                definition.end,
+                signature(definition, lines.text),
+                documentation(definition, lines, language),
+                visibility(definition, lines.text, language, labels),
                 container,
             )
         )
     return tuple(out)
 
 
-def _exact_kind(one: FoundDefinition, language: str) -> str:
+def _exact_kind(definition: FoundDefinition, language: str) -> str:
     """Return the kind of a definition, which for constructors and unions is more exact than that of its symbol."""
-    if one.kind in ("method", "function"):
-        if one.node is not None and one.node.type == "destructor_declaration":
+    if definition.kind in ("method", "function"):
+        if definition.node is not None and definition.node.type == "destructor_declaration":
             return "method"  # of C#, named as the type
-        is_constructor = one.kind == "method" and one.name == _CONSTRUCTORS.get(language)
+        is_constructor = definition.kind == "method" and definition.name == _CONSTRUCTORS.get(language)
         if language in _NAMED_AS_TYPE:
-            owner = one.path.rpartition(".")[0].rpartition(".")[2] or (one.container.name if one.container else "")
-            is_constructor = one.name == owner
-        return "constructor" if is_constructor else one.kind
-    if one.node is None:
-        return one.kind
-    if one.kind == "struct" and one.node.type.startswith("union"):
+            owner = definition.path.rpartition(".")[0].rpartition(".")[2] or (
+                definition.container.name if definition.container else ""
+            )
+            is_constructor = definition.name == owner
+        return "constructor" if is_constructor else definition.kind
+    if definition.node is None:
+        return definition.kind
+    if definition.kind == "struct" and definition.node.type.startswith("union"):
         return "union"
-    if one.kind == "class" and one.node.type == "record_declaration" and _has_child(one.node, "struct"):
+    if (
+        definition.kind == "class"
+        and definition.node.type == "record_declaration"
+        and _has_child(definition.node, "struct")
+    ):
         return "struct"
-    return one.kind
+    return definition.kind
 
 
 def _has_child(node: Node, kind: str) -> bool:
     return any(child.type == kind for child in node.children)
 
 
-def _container(one: FoundDefinition, numbers: dict[int, int], own: int) -> tuple[int, list[str]]:
+def _container(definition: FoundDefinition, numbers: dict[int, int], own: int) -> tuple[int, list[str]]:
     """Return the number of the innermost listed definition around ``one``, and the unlisted scopes in between.
 
     The number is less than ``own``, that of ``one``; -1 stands for none.
     """
     scope: list[str] = []
-    around = one.container
+    around = definition.container
     while around is not None:
         number = numbers.get(id(around), -1)
         if 0 <= number < own:
@@ -110,25 +120,25 @@ def _container(one: FoundDefinition, numbers: dict[int, int], own: int) -> tuple
     return -1, scope
 
 
-def signature(one: FoundDefinition, text: bytes) -> str:
+def signature(definition: FoundDefinition, text: bytes) -> str:
     """Return the head of a definition on one line, without annotations and body, at most ``MAX_SIGNATURE`` long."""
-    node = one.node
+    node = definition.node
     if node is None:
-        start = text.rfind(b"\n", 0, one.name_byte) + 1
+        start = text.rfind(b"\n", 0, definition.name_byte) + 1
         line = text[start : min(start + _READ, text.find(b"\n", start) % (len(text) + 1))]
-        return one.name if one.kind == "section" else _on_one_line(line)
+        return definition.name if definition.kind == "section" else _on_one_line(line)
     start, end = node.start_byte, min(node.end_byte, node.start_byte + _READ)
     body = _body(node)
     end = min(end, body.start_byte) if body is not None else end
     head = text[start:end]
     if _MAY_HAVE_COMMENT.search(head):
         head = _without_comments(node, text, start, end)
-    before = one.name_byte - start  # ``@name = 1`` of Ruby is no annotation
+    before = definition.name_byte - start  # ``@name = 1`` of Ruby is no annotation
     while head.startswith(_ANNOTATION_STARTS) and (match := _ANNOTATION.match(head)) is not None:
         if match.start() <= before < match.end():
             break
         head, before = head[match.end() :], before - match.end()
-    if (one.is_detail or body is None) and b"\n" in head and not _is_open(first := head.partition(b"\n")[0]):
+    if (definition.is_detail or body is None) and b"\n" in head and not _is_open(first := head.partition(b"\n")[0]):
         head = first
     return _on_one_line(head)
 
@@ -139,14 +149,14 @@ def _without_comments(node: Node, text: bytes, start: int, end: int) -> bytes:
     last = start
     stack = [node]
     while stack:
-        one = stack.pop()
-        if one.start_byte >= end:
+        child = stack.pop()
+        if child.start_byte >= end:
             continue
-        if "comment" in one.type:
-            kept.append(text[last : one.start_byte])
-            last = min(one.end_byte, end)
+        if "comment" in child.type:
+            kept.append(text[last : child.start_byte])
+            last = min(child.end_byte, end)
         else:
-            stack.extend(reversed(one.children))
+            stack.extend(reversed(child.children))
     return b" ".join([*kept, text[last:end]])
 
 
@@ -170,13 +180,13 @@ def _is_open(line: bytes) -> bool:
 
 def moved(definitions: Sequence[Definition], lines: int, count: int) -> Iterator[Definition]:
     """Yield ``definitions`` ``lines`` further down, for a list in which ``count`` others come before them."""
-    for one in definitions:
+    for definition in definitions:
         yield replace(
-            one,
-            line=one.line + lines,
-            start_line=one.start_line + lines,
-            end_line=one.end_line + lines,
-            container=one.container + count if one.container >= 0 else -1,
+            definition,
+            line=definition.line + lines,
+            start_line=definition.start_line + lines,
+            end_line=definition.end_line + lines,
+            container=definition.container + count if definition.container >= 0 else -1,
         )
 
 
@@ -194,27 +204,27 @@ def with_samples(
 
     def add_sections(line: int) -> None:
         while len(places) < len(sections) and sections[len(places)].start_line <= line:
-            one = sections[len(places)]
+            section = sections[len(places)]
             places.append(len(out))
             open_.append(len(out))
-            out.append(replace(one, container=places[one.container] if one.container >= 0 else -1))
+            out.append(replace(section, container=places[section.container] if section.container >= 0 else -1))
         while open_ and out[open_[-1]].end_line < line:
             open_.pop()
 
     for sample, definitions in samples:
         numbers: dict[int, int] = {}
-        for number, one in enumerate(definitions):
-            if one.container not in numbers and (one.container >= 0 or one.kind in _STATEMENTS):
+        for number, definition in enumerate(definitions):
+            if definition.container not in numbers and (definition.container >= 0 or definition.kind in _STATEMENTS):
                 continue
-            (one,) = moved([one], sample.row, 0)
-            add_sections(one.start_line)
+            (definition,) = moved([definition], sample.row, 0)
+            add_sections(definition.start_line)
             around = open_[-1] if open_ else -1
             numbers[number] = len(out)
             out.append(
                 replace(
-                    one,
-                    column=one.column + sample.removed,
-                    container=numbers[one.container] if one.container >= 0 else around,
+                    definition,
+                    column=definition.column + sample.removed,
+                    container=numbers[definition.container] if definition.container >= 0 else around,
                 )
             )
     add_sections(sys.maxsize)

@@ -123,7 +123,7 @@ def _go_values(kind: str) -> Finder:
     """Return a finder of constants or variables that skips the blank name ``_``."""
 
     def finder(node: Node, text: bytes) -> Iterator[NodeDefinition]:
-        return (one for one in named_details(kind)(node, text) if one.name != "_")
+        return (definition for definition in named_details(kind)(node, text) if definition.name != "_")
 
     return finder
 
@@ -211,7 +211,7 @@ def _java_package(node: Node, text: bytes) -> Iterator[NodeDefinition]:
 def _java_record(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     parameters = node.child_by_field_name("parameters")
     for parameter in parameters.named_children if parameters is not None else []:
-        yield from (one._replace(own=parameter) for one in named_details("field")(parameter, text))
+        yield from (definition._replace(own=parameter) for definition in named_details("field")(parameter, text))
 
 
 def _enum_constant(node: Node, text: bytes) -> Iterator[NodeDefinition]:
@@ -334,7 +334,7 @@ def _csharp_operator(node: Node, text: bytes) -> Iterator[NodeDefinition]:
 def _csharp_record(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     parameters = child_of_type(node, "parameter_list")
     for parameter in parameters.named_children if parameters is not None else []:
-        yield from (one._replace(own=parameter) for one in named_details("property")(parameter, text))
+        yield from (definition._replace(own=parameter) for definition in named_details("property")(parameter, text))
 
 
 def _csharp_indexer(node: Node, text: bytes) -> Iterator[NodeDefinition]:

@@ -65,7 +65,7 @@ def _js_variables(node: Node, text: bytes) -> Iterator[NodeDefinition]:
         name = declarator.child_by_field_name("name") if declarator.type == "variable_declarator" else None
         value = declarator.child_by_field_name("value") if name is not None else None
         if name is not None and name.type in _JS_PATTERNS:
-            yield from (detail(kind, one, text) for one in _js_bound(name))
+            yield from (detail(kind, bound, text) for bound in _js_bound(name))
         elif name is not None and name.type == "identifier" and (value is None or value.type not in _JS_DEFINING):
             yield detail(kind, name, text)
 

@@ -51,17 +51,17 @@ _NOT_PROSE: Final = re.compile(
 )
 
 
-def documentation(one: FoundDefinition, lines: Lines, language: str) -> str:
+def documentation(definition: FoundDefinition, lines: Lines, language: str) -> str:
     """Return the first sentence of a definition's documentation, at most ``MAX_DOC`` characters; "" without one."""
-    if one.kind in ("section", "key", "table", "impl"):
+    if definition.kind in ("section", "key", "table", "impl"):
         return ""
-    if language == "python" and (text := _docstring(one, lines.text)):
+    if language == "python" and (text := _docstring(definition, lines.text)):
         return _first_sentence(text)
-    return _first_sentence(_comment_above(one.start, lines, language))
+    return _first_sentence(_comment_above(definition.start, lines, language))
 
 
-def _docstring(one: FoundDefinition, text: bytes) -> str:
-    body = one.node.child_by_field_name("body") if one.node is not None else None
+def _docstring(definition: FoundDefinition, text: bytes) -> str:
+    body = definition.node.child_by_field_name("body") if definition.node is not None else None
     if body is None:
         return ""
     start = body.start_byte

@@ -128,7 +128,7 @@ LANGUAGES = frozenset(_SOURCES)
 @functools.cache
 def languages_to_install() -> frozenset[str]:
     """Return the languages that the extra ``[languages]`` would add."""
-    return frozenset(language for language, one in _OPTIONAL.items() if _version(one.distribution) == "absent")
+    return frozenset(language for language, source in _OPTIONAL.items() if _version(source.distribution) == "absent")
 
 
 @functools.cache
@@ -189,7 +189,7 @@ def fingerprint(language: str) -> str:
     """
     is_mixed = language == NOTEBOOK or language in DOCUMENTS
     inside = _SOURCES if is_mixed else SCRIPT_LANGUAGES if language in HOSTS else ()
-    sources = [_SOURCES[one] for one in dict.fromkeys((language, *inside)) if one in _SOURCES]
+    sources = [_SOURCES[name] for name in dict.fromkeys((language, *inside)) if name in _SOURCES]
     parts = [CHUNKER_VERSION, language]
     if sources:
         parts.append(_version("tree-sitter"))

@@ -157,7 +157,7 @@ def instance_variables(
     if not any(before in lines.text for before in rules.before):
         return out
     declared = _declared([*found, *out], rules)
-    values = {one.name_byte: one for one in found}
+    values = {definition.name_byte: definition for definition in found}
     assigned: dict[tuple[_Key, str], tuple[_Owner, _Assignment]] = {}
     owners = _owners(found, language)
     for name, start, at, end in _candidates(lines.text, rules):
@@ -176,7 +176,7 @@ def instance_variables(
                 declared.add(key)
                 continue
         assigned[key] = owner, _Assignment(name, at, statement, is_first)
-    out += [_field(owner, one, lines) for key, (owner, one) in assigned.items() if key not in declared]
+    out += [_field(owner, assignment, lines) for key, (owner, assignment) in assigned.items() if key not in declared]
     return out[: max(0, MAX_DEFINITIONS - len(found))]
 
 
@@ -237,11 +237,11 @@ def _is_key_or_default(node: Node, pattern: Node) -> bool:
 def _declared(found: Iterable[FoundDefinition], rules: _Language) -> set[tuple[_Key, str]]:
     """Return the members that types declare."""
     out: set[tuple[_Key, str]] = set()
-    for one in found:
-        if rules.has_own_names and one.kind in _FUNCTIONS:
+    for definition in found:
+        if rules.has_own_names and definition.kind in _FUNCTIONS:
             continue
-        scope, _, name = one.path.rpartition(".")
-        out.add((_Owner(one.container, scope).key(rules), name))
+        scope, _, name = definition.path.rpartition(".")
+        out.add((_Owner(definition.container, scope).key(rules), name))
     return out
 
 
@@ -249,16 +249,21 @@ def _parameters(found: Iterable[FoundDefinition], lines: Lines, language: str) -
     """Yield the fields that the parameters of constructors declare."""
     kind = _PARAMETERS.get(language)
     constructors = _LANGUAGES[language].constructors
-    for one in found:
-        if kind is None or one.node is None or one.name not in constructors or not _is_type(one.container):
+    for definition in found:
+        if (
+            kind is None
+            or definition.node is None
+            or definition.name not in constructors
+            or not _is_type(definition.container)
+        ):
             continue
-        parameters = one.node.child_by_field_name("parameters")
+        parameters = definition.node.child_by_field_name("parameters")
         for parameter in parameters.named_children if parameters is not None else ():
             name = _declaring(parameter)
             if name is not None:
                 written = source(name, lines.text)
                 assignment = _Assignment(written, name.start_byte, parameter, is_first=True)
-                yield _field(_Owner(one.container), assignment, lines, kind)
+                yield _field(_Owner(definition.container), assignment, lines, kind)
 
 
 def _declaring(parameter: Node) -> Node | None:
@@ -276,31 +281,31 @@ def _declaring(parameter: Node) -> Node | None:
 _PARAMETER_MODIFIERS: Final = types("accessibility_modifier readonly override_modifier")
 
 
-def _is_type(one: FoundDefinition | None) -> bool:
-    return one is not None and one.kind in METHOD_OWNERS
+def _is_type(definition: FoundDefinition | None) -> bool:
+    return definition is not None and definition.kind in METHOD_OWNERS
 
 
 def _path(owner: _Owner, name: str) -> str:
     return f"{owner.scope}.{name}" if owner.scope else name
 
 
-def _field(owner: _Owner, one: _Assignment, lines: Lines, kind: str = "field") -> FoundDefinition:
-    start, end = lines.spanned(one.statement.start_byte, one.statement.end_byte)
-    path = _path(owner, one.name)
+def _field(owner: _Owner, assignment: _Assignment, lines: Lines, kind: str = "field") -> FoundDefinition:
+    start, end = lines.spanned(assignment.statement.start_byte, assignment.statement.end_byte)
+    path = _path(owner, assignment.name)
     parent = owner.container
     qualified = f"{parent.qualified}.{path}" if parent is not None else path
     return FoundDefinition(
         start,
         end,
         kind,
-        one.name,
+        assignment.name,
         qualified,
         parent,
         is_detail=True,
         container=parent,
         path=path,
-        name_byte=one.name_byte,
-        node=one.statement,
+        name_byte=assignment.name_byte,
+        node=assignment.statement,
     )
 
 
@@ -309,13 +314,13 @@ class _Nested:
 
     def __init__(self, definitions: Iterable[FoundDefinition]) -> None:
         places = sorted(
-            (one.node.start_byte, -one.node.end_byte, number, one)
-            for number, one in enumerate(definitions)
-            if one.node is not None
+            (definition.node.start_byte, -definition.node.end_byte, number, definition)
+            for number, definition in enumerate(definitions)
+            if definition.node is not None
         )
         self._starts = [start for start, _, _, _ in places]
         self._ends = [-end for _, end, _, _ in places]
-        self._definitions = [one for _, _, _, one in places]
+        self._definitions = [definition for _, _, _, definition in places]
         self._outer: list[int] = []
         for number, start in enumerate(self._starts):
             self._outer.append(self._number(number - 1, start))
@@ -336,8 +341,8 @@ class _Owners:
 
     def __init__(self, found: Sequence[FoundDefinition], language: str) -> None:
         kinds = METHOD_OWNERS | {"module"} if language == "ruby" else METHOD_OWNERS
-        self._types = _Nested(one for one in found if one.kind in kinds)
-        self._functions = _Nested(one for one in found if one.kind in _FUNCTIONS)
+        self._types = _Nested(definition for definition in found if definition.kind in kinds)
+        self._functions = _Nested(definition for definition in found if definition.kind in _FUNCTIONS)
 
     def around(self, _root: Node, offset: int) -> tuple[_Owner | None, str]:
         """Return the owner of the member at ``offset``, None if it has none, and the name of the function around it."""
@@ -349,7 +354,7 @@ class _LuaOwners:
     """The objects to which the functions around a place belong: ``Client`` of ``function Client:connect()``."""
 
     def __init__(self, found: Sequence[FoundDefinition]) -> None:
-        self._functions = _Nested(one for one in found if one.kind in _FUNCTIONS)
+        self._functions = _Nested(definition for definition in found if definition.kind in _FUNCTIONS)
 
     def around(self, _root: Node, offset: int) -> tuple[_Owner | None, str]:
         """Return what :meth:`_Owners.around` does."""
@@ -361,14 +366,14 @@ class _LuaOwners:
         return _Owner(function.container, function.path.rpartition(".")[0]), function.name
 
 
-def _is_of_table(one: FoundDefinition) -> bool:
+def _is_of_table(definition: FoundDefinition) -> bool:
     """Return True for ``f`` of ``function M.f() end`` and of ``M = { f = function() end }``."""
-    return "." in one.path or (one.container is not None and one.container.kind == "module")
+    return "." in definition.path or (definition.container is not None and definition.container.kind == "module")
 
 
-def _begins_at(one: FoundDefinition, offset: int) -> bool:
+def _begins_at(definition: FoundDefinition, offset: int) -> bool:
     """Return True for the function that is assigned to the member at ``offset``."""
-    return one.node is not None and one.node.start_byte == offset
+    return definition.node is not None and definition.node.start_byte == offset
 
 
 class _ScriptOwners:
@@ -376,10 +381,10 @@ class _ScriptOwners:
 
     def __init__(self, found: Sequence[FoundDefinition]) -> None:
         self._by_start: dict[int, FoundDefinition] = {}
-        for one in found:
-            value = _value_of(one)
+        for definition in found:
+            value = _value_of(definition)
             if value is not None:
-                self._by_start.setdefault(value.start_byte, one)  # ``a.b = function c() {}`` is ``a.b``
+                self._by_start.setdefault(value.start_byte, definition)  # ``a.b = function c() {}`` is ``a.b``
 
     def around(self, root: Node, offset: int) -> tuple[_Owner | None, str]:
         """Return what :meth:`_Owners.around` does."""
@@ -400,13 +405,13 @@ class _ScriptOwners:
         return (_Owner(function.container, name), "constructor") if name[:1].isupper() else (None, "")
 
 
-def _is_class(one: FoundDefinition | None) -> bool:
-    return one is not None and one.kind == "class"
+def _is_class(definition: FoundDefinition | None) -> bool:
+    return definition is not None and definition.kind == "class"
 
 
-def _value_of(one: FoundDefinition) -> Node | None:
+def _value_of(definition: FoundDefinition) -> Node | None:
     """Return the node of the function or class that a definition is, or whose name it is: ``a.b = function () {}``."""
-    node = one.node
+    node = definition.node
     if node is None or node.type in _SCRIPT_VALUES:
         return node
     value = node.child_by_field_name("right") or node.child_by_field_name("value")

@@ -158,20 +158,20 @@ def _is_kana(character: str) -> bool:
 
 def _share_of_hangul(text: str) -> float:
     """Return the share of common syllables: the 2,350 syllables of KS X 1001, which take two bytes in EUC-KR."""
-    return _share(text, lambda one: "\uac00" <= one <= "\ud7a3" and len(one.encode("euc_kr", "replace")) == 2)
+    return _share(text, lambda letter: "\uac00" <= letter <= "\ud7a3" and len(letter.encode("euc_kr", "replace")) == 2)
 
 
 def _share_of_japanese(text: str) -> float:
     """Return the share of kana and kanji; 0 if there are few kana, which Japanese text has between kanji."""
     kana = _share(text, _is_kana)
-    return 0.0 if kana < _MIN_KANA else _share(text, lambda one: _is_kana(one) or "\u4e00" <= one <= "\u9fff")
+    return 0.0 if kana < _MIN_KANA else _share(text, lambda letter: _is_kana(letter) or "\u4e00" <= letter <= "\u9fff")
 
 
 def _share_of_simplified(text: str) -> float:
     """Return the share of common characters: the 3,755 in the first level of GB 2312, and full-width forms."""
-    return _share(text, lambda one: 0xB0 <= one.encode("gb18030")[0] <= 0xD7 or "\uff00" <= one <= "\uffef")
+    return _share(text, lambda letter: 0xB0 <= letter.encode("gb18030")[0] <= 0xD7 or "\uff00" <= letter <= "\uffef")
 
 
 def _share_of_traditional(text: str) -> float:
     """Return the share of common characters: the 5,401 in the first level of Big5."""
-    return _share(text, lambda one: 0xA1 <= one.encode("cp950", "replace")[0] <= 0xC6)
+    return _share(text, lambda letter: 0xA1 <= letter.encode("cp950", "replace")[0] <= 0xC6)

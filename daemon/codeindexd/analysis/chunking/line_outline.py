@@ -201,12 +201,12 @@ def definitions_by_line(lines: Lines, language: str) -> list[FoundDefinition]:
             before.end = end
             continue
         qualified = f"{owner.qualified}.{name}" if owner is not None else name
-        one = FoundDefinition(
+        definition = FoundDefinition(
             row, end, kind, name, qualified, owner, is_detail=is_detail, container=owner, path=name, name_byte=at
         )
-        found.append(one)
+        found.append(definition)
         if kind in CONTAINERS and end > row + 1:
-            around.append(one)
+            around.append(definition)
         if len(found) >= MAX_DEFINITIONS:
             break
     return found
@@ -267,9 +267,9 @@ def _next_outside(lines: Lines) -> list[int]:
 def atoms_by_line(found: Sequence[FoundDefinition], lines: Lines, limits: Limits) -> list[Atom]:
     """Cut the rows of a file before each outermost definition and the comment above it; together they cover it."""
     cuts = {0}
-    for one in found:
-        if one.parent is None and not one.is_detail:
-            row = one.start
+    for definition in found:
+        if definition.parent is None and not definition.is_detail:
+            row = definition.start
             while row > 0 and not lines.is_blank(row - 1) and _is_comment(lines, row - 1):
                 row -= 1
             cuts.add(row)

@@ -32,26 +32,26 @@ _CLASS_METHOD: Final = "def self."
 
 def native_name(outline: Sequence[Definition], number: int, language: str) -> str:
     """Return the qualified name of the definition ``outline[number]`` as its language writes it: ``geo::Point``."""
-    if language == "c" and any(one.kind in _CPP_KINDS for one in outline):
+    if language == "c" and any(definition.kind in _CPP_KINDS for definition in outline):
         language = "cpp"  # a header, whose name does not tell
     notation = _NOTATIONS.get(language, _DOTS)
-    one = outline[number]
+    definition = outline[number]
     if notation is _DOTS:
-        return one.qualified
-    if one.container < 0:
-        return one.qualified.replace(".", notation.scope)
-    container = outline[one.container]
-    own = one.qualified.removeprefix(f"{container.qualified}.").replace(".", notation.scope)
-    return native_name(outline, one.container, language) + _separator(one, container, notation) + own
+        return definition.qualified
+    if definition.container < 0:
+        return definition.qualified.replace(".", notation.scope)
+    container = outline[definition.container]
+    own = definition.qualified.removeprefix(f"{container.qualified}.").replace(".", notation.scope)
+    return native_name(outline, definition.container, language) + _separator(definition, container, notation) + own
 
 
-def _separator(one: Definition, container: Definition, notation: _Notation) -> str:
-    if one.kind not in _MEMBERS or (container.kind in _SCOPES and notation.member != "#"):
+def _separator(definition: Definition, container: Definition, notation: _Notation) -> str:
+    if definition.kind not in _MEMBERS or (container.kind in _SCOPES and notation.member != "#"):
         return notation.scope
     if notation.member == "#":  # Ruby: members of instances, of the class itself, constants
-        if one.kind not in ("method", "constructor", "field", "property"):
+        if definition.kind not in ("method", "constructor", "field", "property"):
             return notation.scope
-        return "." if one.signature.startswith(_CLASS_METHOD) else notation.member
+        return "." if definition.signature.startswith(_CLASS_METHOD) else notation.member
     return notation.member
 
 
@@ -59,24 +59,29 @@ _EXTENSION: Final = re.compile(r"\b(?:fun|va[lr])\b[^=]*?(?:\b(\w+)\s*(?:<[^=]*>
 """The head of an extension in Kotlin up to its name, such as ``fun <T> List<T>.``; its group is the extended type."""
 
 
-def extended_type(one: Definition) -> str | None:
+def extended_type(definition: Definition) -> str | None:
     """Return the name of the type that an extension in Kotlin extends, "" for a type of functions; None for others."""
-    head, name, _ = one.signature.partition(f".{one.name}")
+    head, name, _ = definition.signature.partition(f".{definition.name}")
     match = _EXTENSION.search(f"{head}.") if name else None
     return (match[1] or "") if match is not None else None
 
 
 def is_companion(outline: Sequence[Definition], number: int, language: str) -> bool:
     """Return True for a companion object of Kotlin, whose members are called like those of the type around it."""
-    one = outline[number]
-    return language == "kotlin" and one.kind == "object" and one.container >= 0 and "companion object" in one.signature
+    definition = outline[number]
+    return (
+        language == "kotlin"
+        and definition.kind == "object"
+        and definition.container >= 0
+        and "companion object" in definition.signature
+    )
 
 
 def spellings(outline: Sequence[Definition], number: int, language: str) -> Iterator[str]:
     """Yield the qualified names, with dots, by which code may call the definition ``outline[number]``."""
-    one = outline[number]
-    yield one.qualified
-    if one.container >= 0 and is_companion(outline, one.container, language):
-        yield f"{outline[outline[one.container].container].qualified}.{one.name}"
-    if language == "kotlin" and (extended := extended_type(one)):
-        yield f"{extended}.{one.name}"
+    definition = outline[number]
+    yield definition.qualified
+    if definition.container >= 0 and is_companion(outline, definition.container, language):
+        yield f"{outline[outline[definition.container].container].qualified}.{definition.name}"
+    if language == "kotlin" and (extended := extended_type(definition)):
+        yield f"{extended}.{definition.name}"

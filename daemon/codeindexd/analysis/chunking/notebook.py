@@ -86,7 +86,8 @@ class NotebookText(Struct, frozen=True, eq=False):
         first, last = self.row(span.start_byte), self.row(span.end_byte - 1)
         lines = self.source_lines
         symbols = tuple(
-            replace(one, line_offset=lines[min(first + one.line_offset, last)] - lines[first]) for one in span.symbols
+            replace(symbol, line_offset=lines[min(first + symbol.line_offset, last)] - lines[first])
+            for symbol in span.symbols
         )
         return replace(
             span,

@@ -172,12 +172,12 @@ def more_definitions(
 
     They are details: a guess decides nothing about chunks.
     """
-    known = {(one.name, bisect_right(lines.starts, one.name_byte) - 1) for one in found}
+    known = {(definition.name, bisect_right(lines.starts, definition.name_byte) - 1) for definition in found}
     elsewhere = find_definitions(parsed.with_branches, lines, grammar) if parsed.with_branches is not None else []
     candidates = [
-        (one.kind, one.name, one.name_byte, one)
-        for one in elsewhere
-        if one.listed and parsed.text[one.name_byte : one.name_byte + 1].isspace()
+        (definition.kind, definition.name, definition.name_byte, definition)
+        for definition in elsewhere
+        if definition.listed and parsed.text[definition.name_byte : definition.name_byte + 1].isspace()
     ]
     guesses = [
         *_guesses(parsed, lines, grammar.name),
@@ -206,7 +206,11 @@ def _placed(
     found: Sequence[FoundDefinition],
 ) -> FoundDefinition:
     """Return a definition as a detail inside the innermost of ``found`` around its row that is not a function."""
-    around = [one for one in found if one.start < start < one.end and one.kind not in ("function", "method")]
+    around = [
+        definition
+        for definition in found
+        if definition.start < start < definition.end and definition.kind not in ("function", "method")
+    ]
     container = around[-1] if around else None
     node = seen.node if seen is not None else None
     if seen is None and container is not None and container.kind in METHOD_OWNERS and kind == "function":
@@ -252,11 +256,11 @@ def _swallowed(found: Sequence[FoundDefinition], lines: Lines, language: str) ->
 
     A bracket that is missing in the middle of an edit makes a function extend over those after it.
     """
-    for one in found:
-        if one.node is None or not one.node.has_error or one.kind not in ("function", "method"):
+    for definition in found:
+        if definition.node is None or not definition.node.has_error or definition.kind not in ("function", "method"):
             continue
-        depth = lines.indent(one.start)
-        for row in range(one.start + 1, one.end):
+        depth = lines.indent(definition.start)
+        for row in range(definition.start + 1, definition.end):
             if lines.indent(row) <= depth and (guess := _guess(row, lines, language)) is not None:
                 yield guess
 

@@ -164,7 +164,7 @@ def _doctests(rows: Sequence[bytes], first: int, last: int) -> Iterator[Sample]:
             start = row
         elif not has_prompt and start >= 0:
             prompt = _indent(rows[start]) + len(">>> ")
-            typed = [b" " * prompt + one[prompt:] for one in rows[start:row]]
+            typed = [b" " * prompt + text[prompt:] for text in rows[start:row]]
             if (sample := _sample(typed, "python", start)) is not None:
                 yield sample
             start = -1

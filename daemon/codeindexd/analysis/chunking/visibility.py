@@ -38,37 +38,41 @@ _PUBLIC_OWNERS: Final = frozenset({"interface", "trait", "enum"})
 _READ: Final = 300  # bytes before a name, in which its modifiers are looked for
 
 
-def visibility(one: FoundDefinition, text: bytes, language: str, labels: AccessLabels) -> Visibility:
+def visibility(definition: FoundDefinition, text: bytes, language: str, labels: AccessLabels) -> Visibility:
     """Return the visibility of a definition, UNKNOWN where its language has none or the text does not say.
 
     ``labels`` are those of the text.
     """
     if language == "python":
-        is_private = one.name.startswith("_") and not (one.name.startswith("__") and one.name.endswith("__"))
+        is_private = definition.name.startswith("_") and not (
+            definition.name.startswith("__") and definition.name.endswith("__")
+        )
         return Visibility.PRIVATE if is_private else Visibility.PUBLIC
     if language == "go":
-        return Visibility.PUBLIC if one.name[:1].isupper() else Visibility.INTERNAL
-    if one.node is None or language not in _WITH_VISIBILITY:
+        return Visibility.PUBLIC if definition.name[:1].isupper() else Visibility.INTERNAL
+    if definition.node is None or language not in _WITH_VISIBILITY:
         return Visibility.UNKNOWN
-    start = max(one.node.start_byte, one.name_byte - _READ)
-    head = text[start : one.name_byte]
+    start = max(definition.node.start_byte, definition.name_byte - _READ)
+    head = text[start : definition.name_byte]
     if language in ("cpp", "ruby"):
-        found = labels.of(one.node, one.kind, one.name)
-        is_static = language == "cpp" and found is Visibility.UNKNOWN and one.container is None and _STATIC.search(head)
+        found = labels.of(definition.node, definition.kind, definition.name)
+        is_static = (
+            language == "cpp" and found is Visibility.UNKNOWN and definition.container is None and _STATIC.search(head)
+        )
         return Visibility.PRIVATE if is_static else found
     if language == "c":
         return Visibility.PRIVATE if _STATIC.search(head) else Visibility.UNKNOWN
     if language == "elixir":
         return Visibility.PRIVATE if head.startswith((b"defp", b"defmacrop", b"defguardp")) else Visibility.PUBLIC
-    return _by_modifier(one, head, language)
+    return _by_modifier(definition, head, language)
 
 
-def _by_modifier(one: FoundDefinition, head: bytes, language: str) -> Visibility:
+def _by_modifier(definition: FoundDefinition, head: bytes, language: str) -> Visibility:
     if language == "rust" and _RESTRICTED.search(head):
         return Visibility.INTERNAL
     if match := _MODIFIER.search(head):
         return _WORDS[match[0]]
-    owner = one.container.kind if one.container is not None else ""
+    owner = definition.container.kind if definition.container is not None else ""
     if language in ("javascript", "typescript", "tsx"):
         return Visibility.PRIVATE if head.endswith(b"#") else Visibility.UNKNOWN
     if owner in _PUBLIC_OWNERS:

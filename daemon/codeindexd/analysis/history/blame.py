@@ -253,9 +253,9 @@ def _recognized(
     inherited: list[_Run] = []
     for run in runs:
         for line in range(run.source, run.end):
-            one = run.part(line, line + 1)
+            single = run.part(line, line + 1)
             if line in origins:
-                inherited.append(_Run(one.final, 1, origins[line]))
+                inherited.append(_Run(single.final, 1, origins[line]))
             else:
-                unknown.append(one)
+                unknown.append(single)
     return unknown, inherited

@@ -191,8 +191,8 @@ def _grafts(file: Path) -> dict[bytes, tuple[bytes, ...]]:
     found = {}
     for line in (_read(file, limit=1 << 20) or b"").splitlines():
         ids = line.split()
-        if ids and all(_ID.match(one) for one in ids):
-            commit, *parents = (bytes.fromhex(one.decode()) for one in ids)
+        if ids and all(_ID.match(hex_id) for hex_id in ids):
+            commit, *parents = (bytes.fromhex(hex_id.decode()) for hex_id in ids)
             found[commit] = tuple(parents)
     return found
 

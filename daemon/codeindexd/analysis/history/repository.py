@@ -273,8 +273,9 @@ class GitRepository:
                 mark(parent, marks[commit_id])
                 if known[parent][0] > known[commit_id][0]:
                     raise NotComparableError
-        ordered = sorted(known, key=lambda one: -known[one][0])
-        return [one for one in ordered if marks[one] == _NEW], [one for one in ordered if marks[one] == _OLD]
+        ordered = sorted(known, key=lambda commit_id: -known[commit_id][0])
+        new, old = ([commit_id for commit_id in ordered if marks[commit_id] == side] for side in (_NEW, _OLD))
+        return new, old
 
     def first_ancestor(self, tip: bytes) -> bytes:
         """Return the commit without parents at the end of the chain of first parents, which names the repository.

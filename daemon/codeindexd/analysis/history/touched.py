@@ -217,19 +217,19 @@ class _Text:
 def _qualified(beginnings: Sequence[_Beginning], text: _Text) -> Iterator[bytes]:
     """Yield the names of definitions after those of the definitions around them."""
     around: list[_Beginning] = []
-    for one in beginnings:
-        while around and around[-1].indent >= one.indent:
+    for beginning in beginnings:
+        while around and around[-1].indent >= beginning.indent:
             around.pop()
         if not around:
-            around = _chain(one, text)
-        around.append(one)
+            around = _chain(beginning, text)
+        around.append(beginning)
         yield b".".join(outer.name for outer in around)
 
 
-def _chain(one: _Beginning, text: _Text) -> list[_Beginning]:
+def _chain(beginning: _Beginning, text: _Text) -> list[_Beginning]:
     """Return the definitions around ``one``, outermost first."""
     chain: list[_Beginning] = []
-    outer = text.enclosing(one.line, one.indent)
+    outer = text.enclosing(beginning.line, beginning.indent)
     while outer is not None and len(chain) < _DEEPEST:
         chain.append(outer)
         outer = text.enclosing(outer.line, outer.indent)
@@ -244,5 +244,5 @@ def _enclosing(before: _Text, after: _Text, hunk: Hunk) -> bytes:
     for place, row in enumerate(text.lines(start, min(lines, _MOST_LINES_EXAMINED)).split(b"\n")):
         if stripped := row.strip():
             inner = text.enclosing(start + place, row.find(stripped))
-            return b".".join(one.name for one in [*_chain(inner, text), inner]) if inner else b""
+            return b".".join(beginning.name for beginning in [*_chain(inner, text), inner]) if inner else b""
     return b""

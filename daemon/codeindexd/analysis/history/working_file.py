@@ -60,7 +60,7 @@ def ignored_commits(location: GitLocation) -> frozenset[bytes]:
 
 def _merged_commits(location: GitLocation) -> list[bytes]:
     ids = _read(os.fsencode(location.git_dir) + b"/MERGE_HEAD").split()
-    return [bytes.fromhex(one.decode()) for one in ids if _ID.fullmatch(one)]
+    return [bytes.fromhex(hex_id.decode()) for hex_id in ids if _ID.fullmatch(hex_id)]
 
 
 def _not_in_work_tree(versions: FileVersions, commit: bytes, top: bytes) -> Iterator[RemovedFile]:

@@ -46,7 +46,7 @@ class Agents:
             return {"agents": [self._described(client) for client in self._chosen(ALL)]}
         if self._args.json and not (self._args.yes or self._args.dry_run):
             raise UsageError("--json cannot ask for confirmation", hint="give --yes or --dry-run")
-        clients = self._chosen([one for one in ALL if self._is_meant(one)])
+        clients = self._chosen([client for client in ALL if self._is_meant(client)])
         if not clients:
             raise FailedError("no coding agent was found", hint=f"name one: codeindex agents install {CLIENTS[0].name}")
         self._is_single = len(clients) == 1 and len(self._files(clients[0])) == 1

@@ -106,8 +106,8 @@ def _without(value: Any, path: tuple[str, ...]) -> Any:
     if not path:
         return None
     if isinstance(value, list):
-        return [one for one in value if not (isinstance(one, dict) and one.get("name") == path[0])] or None
+        return [item for item in value if not (isinstance(item, dict) and item.get("name") == path[0])] or None
     if not isinstance(value, dict):
         return value
-    left = {key: _without(one, path[1:]) if key == path[0] else one for key, one in value.items()}
-    return {key: one for key, one in left.items() if key != path[0] or one is not None} or None
+    left = {key: _without(child, path[1:]) if key == path[0] else child for key, child in value.items()}
+    return {key: child for key, child in left.items() if key != path[0] or child is not None} or None

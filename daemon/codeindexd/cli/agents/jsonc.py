@@ -89,7 +89,7 @@ def _value_at(value: _Value | None, path: Sequence[str]) -> _Value | None:
 
 def _member(value: _Value, key: str) -> _Member | None:
     """Return the member that counts: of two with the same key, the last."""
-    return next((one for one in reversed(value.members or ()) if one.key == key), None)
+    return next((member for member in reversed(value.members or ()) if member.key == key), None)
 
 
 def _inserted(text: str, parent: _Value, key: str, data: Any, indent: str, depth: int) -> str:

@@ -76,9 +76,9 @@ def _index(items: list[Any], name: str) -> int | None:
 def _plain(value: Any) -> Any:
     """Return a value without ruamel's types."""
     if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     return str(value) if isinstance(value, str) else value
 
 

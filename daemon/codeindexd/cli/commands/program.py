@@ -82,7 +82,7 @@ def agents(run: Run) -> int:
 
     result = command.Agents(run.args, run.environ, run.terminal).run()
     run.show(result, lambda: command.show(run.terminal, result))
-    return FAILED if any(one["outcome"] == "failed" for one in result.get("changes", [])) else DONE
+    return FAILED if any(change["outcome"] == "failed" for change in result.get("changes", [])) else DONE
 
 
 def mcp(run: Run) -> int:

@@ -69,11 +69,11 @@ def _lines(content: bytes) -> Iterator[tuple[int, bytes, bytes, bytes]]:
 def _alternatives(glob: bytes) -> list[bytes]:
     """Expand braces: ``a.{c,h}`` gives ``a.c`` and ``a.h``. Beyond a limit they stay, and so match nothing."""
     found = [glob]
-    while len(found) <= _MOST_ALTERNATIVES and any(_BRACES.search(one) for one in found):
+    while len(found) <= _MOST_ALTERNATIVES and any(_BRACES.search(glob) for glob in found):
         found = [
-            one[: match.start()] + choice + one[match.end() :] if match else one
-            for one in found
-            for match in [_BRACES.search(one)]
+            glob[: match.start()] + choice + glob[match.end() :] if match else glob
+            for glob in found
+            for match in [_BRACES.search(glob)]
             for choice in (match[1].split(b",") if match else [b""])
         ]
     return found

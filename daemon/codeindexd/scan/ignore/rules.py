@@ -88,7 +88,7 @@ class _Level(Struct, frozen=True):
         pattern = self.patterns.last_match(name, path, is_dir)
         if not path.isascii() and (composed := nfc(path)) != path:
             also = self.patterns.last_match(name_of(composed), composed, is_dir)
-            pattern = max(filter(None, (pattern, also)), key=lambda one: one.line, default=None)
+            pattern = max(filter(None, (pattern, also)), key=lambda candidate: candidate.line, default=None)
         if pattern is None:
             return None
         rule = rule_text(self.source, pattern) if self.quotable else f"{self.source}:{pattern.line}"
@@ -308,7 +308,7 @@ class IgnoreRules(Struct, frozen=True):
                 return Verdict(ignored=True, reason="excluded", rule=excluded.rule)
         if self._include is None or self._is_included(path, is_dir=is_dir):
             return None
-        if is_dir and any(self._include.patterns.may_match_below(one + b"/") for one in {path, nfc(path)}):
+        if is_dir and any(self._include.patterns.may_match_below(form + b"/") for form in {path, nfc(path)}):
             return None
         return Verdict(ignored=True, reason="excluded", rule="include: no pattern matches")
 

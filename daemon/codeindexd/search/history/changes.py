@@ -113,10 +113,10 @@ def of_name(history: History, name: str, limit: int) -> list[TouchedDefinition]:
                 commits[number],
                 snapshot.short_id(commits[number].id),
                 [
-                    (change.path, one)
+                    (change.path, name)
                     for change in commits[number].changes
-                    for one in change.definitions
-                    if one in names[number]
+                    for name in change.definitions
+                    if name in names[number]
                 ],
                 snapshot.location.prefix,
             )
@@ -138,14 +138,14 @@ def of_definition(
             if not snapshot.state.is_complete:
                 return None
             whole = snapshot.location.prefix + path
-            numbers = [one.number for one in snapshot.changed_definition(name) if one.name == name]
+            numbers = [change.number for change in snapshot.changed_definition(name) if change.name == name]
             of_file = {change.number: change.path for change in snapshot.changed_path(whole)}
             numbers = [number for number in dict.fromkeys(numbers) if number in of_file]
             if not numbers:
                 return None
             times = dict(zip(numbers, snapshot.times(numbers).tolist(), strict=True))
             ids = snapshot.ids(numbers)
-            kept = [one for one in numbers if times[one] <= older_than and ids.get(one, b"") not in without]
+            kept = [number for number in numbers if times[number] <= older_than and ids.get(number, b"") not in without]
             commits = snapshot.commits(kept[:limit])
             prefix = snapshot.location.prefix
             found = [
@@ -173,7 +173,7 @@ def together_with_path(history: History, path: bytes) -> TogetherFiles:
         paths = snapshot.paths_of(numbers)
         if not changed:
             inside = whole.rstrip(b"/") + b"/"
-            asked = {one for found in paths.values() for one in found if one.startswith(inside)}
+            asked = {path for found in paths.values() for path in found if path.startswith(inside)}
         items = [CommitItems(number, paths[number], len(paths[number])) for number in numbers if number in paths]
         found = companions(items, asked, snapshot.counts_of_paths)
         return TogetherFiles(
@@ -203,16 +203,16 @@ def together_with_definition(history: History, name: str) -> TogetherDefinitions
             if number not in commits:
                 continue
             found = list(_definitions(commits[number]))
-            own.update(path for path, one in found if one in names)
+            own.update(path for path, qualified in found if qualified in names)
             paths = [change.path for change in commits[number].changes]
             definitions.append(CommitItems(number, found, len(paths)))
             files.append(CommitItems(number, paths, len(paths)))
-        asked = {(path, one) for path in own for one in names} | {
-            (path, outer) for path in own for one in names for outer in _around(one)
+        asked = {(path, qualified) for path in own for qualified in names} | {
+            (path, outer) for path in own for qualified in names for outer in _around(qualified)
         }
 
         def totals(items: Collection[tuple[bytes, str]]) -> dict[tuple[bytes, str], int]:
-            counts = snapshot.counts_of_names({one for _, one in items})
+            counts = snapshot.counts_of_names({qualified for _, qualified in items})
             return {item: counts.get(item[1], 0) for item in items}
 
         with_definition = companions(definitions, asked, totals)
@@ -250,4 +250,4 @@ def _around(name: str) -> Iterator[str]:
 
 def _shown(found: Companions[bytes] | Companions[tuple[bytes, str]]) -> list[int]:
     """Return the newest commit of each companion."""
-    return sorted({one.commits[0] for one in found.found[:200]})
+    return sorted({companion.commits[0] for companion in found.found[:200]})

@@ -22,23 +22,23 @@ def last_commits(snapshot: HistorySnapshot, places: Sequence[tuple[bytes, str]])
     """Return the last commit of each place: a path below the root and the definition there, "" for none. Blocking."""
     prefix = snapshot.view.prefix
     of_files = snapshot.last_changes([prefix + path for path, _ in places])
-    touching = {symbol: [one.number for one in snapshot.changed_definition(symbol)] for _, symbol in places if symbol}
+    touching = {
+        symbol: [change.number for change in snapshot.changed_definition(symbol)] for _, symbol in places if symbol
+    }
     paths = snapshot.paths_of(list({number for numbers in touching.values() for number in numbers[:_MOST_EXAMINED]}))
-    numbers: list[tuple[int, bool] | None] = []
+    last: list[tuple[int | None, bool]] = []  # by place: a commit, and whether it touched the definition
     for path, symbol in places:
         full = prefix + path
         of_definition = next(
             (number for number in touching.get(symbol, [])[:_MOST_EXAMINED] if full in paths.get(number, ())), None
         )
-        if of_definition is not None:
-            numbers.append((of_definition, True))
-        else:
-            numbers.append((of_files[full], False) if full in of_files else None)
-    commits = snapshot.commits(list({one[0] for one in numbers if one is not None}))
+        is_of_definition = of_definition is not None
+        last.append((of_definition if is_of_definition else of_files.get(full), is_of_definition))
+    commits = snapshot.commits(list({number for number, _ in last if number is not None}))
     found: list[LastCommit | None] = []
-    for one in numbers:
-        commit = commits.get(one[0]) if one is not None else None
-        found.append(LastCommit(commit, snapshot.short_id(commit.id), one[1]) if commit and one else None)
+    for number, is_of_definition in last:
+        commit = commits.get(number) if number is not None else None
+        found.append(LastCommit(commit, snapshot.short_id(commit.id), is_of_definition) if commit else None)
     return found
 
 

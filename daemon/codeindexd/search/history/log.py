@@ -195,7 +195,9 @@ class CommitSearcher:
                 scores[number] = scores.get(number, 0.0) + _DENSE * score
         for name in prepared.names:
             end = f".{name.lower()}"
-            touching = {one.number for one in snapshot.changed_definition(name) if f".{one.name.lower()}".endswith(end)}
+            touching = {
+                change.number for change in snapshot.changed_definition(name) if f".{change.name.lower()}".endswith(end)
+            }
             if len(touching) <= _DEPTH:
                 for number in touching:
                     if allowed is None or _contains(allowed, number):
@@ -291,13 +293,13 @@ def _plain_subject(text: str) -> str:
 def _versions_in(text: str) -> list[re.Pattern[str]]:
     """Return patterns of the version numbers in a text, which match them as a whole, with or without a ``v``."""
     versions = dict.fromkeys(match[1] for match in _VERSION.finditer(text))
-    return [re.compile(rf"(?<![\w.])v?{re.escape(one)}(?![\w+]|[.-]\w)", re.IGNORECASE) for one in versions]
+    return [re.compile(rf"(?<![\w.])v?{re.escape(version)}(?![\w+]|[.-]\w)", re.IGNORECASE) for version in versions]
 
 
 def _share_of_versions(versions: Sequence[re.Pattern[str]], message: str) -> float:
     """Return which share of the version numbers a message names: those in its subject count fully, others half."""
     first = message.split("\n", 1)[0]
-    named = sum(1.0 if one.search(first) else 0.5 if one.search(message) else 0.0 for one in versions)
+    named = sum(1.0 if version.search(first) else 0.5 if version.search(message) else 0.0 for version in versions)
     return named / len(versions)
 
 
@@ -351,9 +353,12 @@ def _passing(snapshot: HistorySnapshot, query: CommitQuery, notes: list[str]) ->
         parts.append(_changing(snapshot, query.include))
     if query.exclude:
         without.append(_changing(snapshot, query.exclude))
-    for name, kept in [(one, parts) for one in query.touches] + [(one, without) for one in query.touches_left_out]:
+    for name, kept in [
+        *((name, parts) for name in query.touches),
+        *((name, without) for name in query.touches_left_out),
+    ]:
         touched = snapshot.changed_definition(name)
-        touching = [one.number for one in touched + snapshot.changed_inside(name)]
+        touching = [change.number for change in touched + snapshot.changed_inside(name)]
         if not touching and kept is parts:
             notes.append(f"no commit touches a definition called {name}")
         elif touched and len(touched[0].name) < len(name):
@@ -378,10 +383,10 @@ def _passing(snapshot: HistorySnapshot, query: CommitQuery, notes: list[str]) ->
 def _by_author(snapshot: HistorySnapshot, wanted: str) -> Numbers:
     text = _folded(wanted)
     people = []
-    for number, one in snapshot.people():
-        shown = snapshot.mailmap.person(one)
-        if text in _folded(f"{one.name} <{one.email}>") or (
-            shown is not one and text in _folded(f"{shown.name} <{shown.email}>")
+    for number, person in snapshot.people():
+        shown = snapshot.mailmap.person(person)
+        if text in _folded(f"{person.name} <{person.email}>") or (
+            shown is not person and text in _folded(f"{shown.name} <{shown.email}>")
         ):
             people.append(number)
     return snapshot.written_by(people)
@@ -416,7 +421,9 @@ def _saying(snapshot: HistorySnapshot, query: CommitQuery, numbers: Numbers) -> 
         for test, wanted in tests:
             found = test(list(messages.values()))
             messages = {
-                number: message for (number, message), one in zip(messages.items(), found, strict=True) if one is wanted
+                number: message
+                for (number, message), passes in zip(messages.items(), found, strict=True)
+                if passes is wanted
             }
         kept += messages
     return np.array(sorted(kept), dtype=np.int64)
@@ -491,7 +498,7 @@ def _ordered_changes(
         paths = [path for path in (change.path, change.old_path) if path.startswith(prefix) and path]
         is_asked = asked is not None and any(asked(path[len(prefix) :]) for path in paths)
         words = set(stems_of(path_words(change.path).split()))
-        named = len(wanted & words) + 2 * sum(one.rpartition(".")[2] in lasts for one in change.definitions)
+        named = len(wanted & words) + 2 * sum(name.rpartition(".")[2] in lasts for name in change.definitions)
         return not is_asked, -named, -(max(change.added, 0) + max(change.removed, 0))
 
     return tuple(sorted((change for change in commit.changes if change.path.startswith(prefix)), key=key))

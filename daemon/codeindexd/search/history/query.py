@@ -89,8 +89,8 @@ def parse_commit_query(text: str, *, now: datetime) -> CommitQuery:
         text=" ".join(values["word"]),
         authors=tuple(values["author"]),
         authors_left_out=tuple(values["-author"]),
-        since=max((parse_date(one, now=now) for one in values["since"]), default=None),
-        until=min((parse_date(one, now=now, is_end=True) for one in values["until"]), default=None),
+        since=max((parse_date(text, now=now) for text in values["since"]), default=None),
+        until=min((parse_date(text, now=now, is_end=True) for text in values["until"]), default=None),
         include=tuple(values["path"]),
         exclude=tuple(values["-path"]),
         touches=tuple(values["touches"]),
@@ -99,7 +99,7 @@ def parse_commit_query(text: str, *, now: datetime) -> CommitQuery:
         phrases_left_out=tuple(values["-phrase"]),
         regexes=compile_regexes(values["regex"]),
         regexes_left_out=compile_regexes(values["-regex"]),
-        issues=tuple(int(one) for one in values["issue"]),
+        issues=tuple(int(number) for number in values["issue"]),
         ids=_ids(values["word"]),
     )
 

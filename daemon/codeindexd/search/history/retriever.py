@@ -46,7 +46,7 @@ def past_changes(
         return found
     numbers = [number for number, _ in found.commits]
     commits = snapshot.commits(numbers)
-    names = snapshot.present_names({change.path for one in commits.values() for change in one.changes})
+    names = snapshot.present_names({change.path for commit in commits.values() for change in commit.changes})
     prefix = snapshot.view.prefix
     places = snapshot.places()
     top = found.commits[0][1]

@@ -82,7 +82,7 @@ def companions(
         )
         for item, numbers in kept.items()
     ]
-    found.sort(key=lambda one: (-one.score, -one.count, one.item))
+    found.sort(key=lambda companion: (-companion.score, -companion.count, companion.item))
     return Companions(found, len(counted), len(commits) - len(counted))
 
 

@@ -127,7 +127,7 @@ def _defined_names(outline: StoredOutline) -> NDArray[np.uint64]:
     """Return the names that others rely on: without the fields that methods assign to, which few but these use."""
     left_out = assigned_fields(outline.places)
     named = zip(outline.names, outline.kinds, strict=True)
-    return defined_names(one for place, one in enumerate(named) if place not in left_out)
+    return defined_names(outline for place, outline in enumerate(named) if place not in left_out)
 
 
 def _pages(connection: sqlite3.Connection, sql: str) -> Iterator[tuple[int, str, bytes | None]]:

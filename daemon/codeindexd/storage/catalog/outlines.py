@@ -46,7 +46,7 @@ _Columns = tuple[
 ]  # fmt: skip
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Columns).decode
-_VISIBILITIES: Final = {str(one): one for one in Visibility}
+_VISIBILITIES: Final = {str(visibility): visibility for visibility in Visibility}
 
 
 class Outline(Struct, frozen=True):
@@ -66,24 +66,27 @@ def put_definitions(definitions: Sequence[Definition]) -> bytes:
     """
     names, qualified, starts = [], [], []
     before = 0
-    for one in definitions:
-        is_usual = one.qualified == _usual_name(one.name, one.container, definitions)
-        names.append(put_text(one.name))
-        qualified.append(None if is_usual else put_text(one.qualified))
-        starts.append(one.start_line - before)
-        before = one.start_line
+    for definition in definitions:
+        is_usual = definition.qualified == _usual_name(definition.name, definition.container, definitions)
+        names.append(put_text(definition.name))
+        qualified.append(None if is_usual else put_text(definition.qualified))
+        starts.append(definition.start_line - before)
+        before = definition.start_line
     columns = (
         names,
         qualified,
-        [one.kind for one in definitions],
-        [one.line - one.start_line for one in definitions],
-        [one.column for one in definitions],
+        [definition.kind for definition in definitions],
+        [definition.line - definition.start_line for definition in definitions],
+        [definition.column for definition in definitions],
         starts,
-        [one.end_line - one.start_line for one in definitions],
-        [put_text(one.signature) for one in definitions],
-        [put_text(one.doc) for one in definitions],
-        [str(one.visibility) for one in definitions],
-        [number - one.container if one.container >= 0 else 0 for number, one in enumerate(definitions)],
+        [definition.end_line - definition.start_line for definition in definitions],
+        [put_text(definition.signature) for definition in definitions],
+        [put_text(definition.doc) for definition in definitions],
+        [str(definition.visibility) for definition in definitions],
+        [
+            number - definition.container if definition.container >= 0 else 0
+            for number, definition in enumerate(definitions)
+        ],
     )
     return zlib.compress(_encode(columns), _LEVEL)
 
@@ -131,7 +134,7 @@ class StoredOutline(Sequence[Definition]):
     def __getitem__(self, number: slice) -> tuple[Definition, ...]: ...
     def __getitem__(self, number: int | slice) -> Definition | tuple[Definition, ...]:
         if isinstance(number, slice):
-            return tuple(self[one] for one in range(*number.indices(len(self))))
+            return tuple(self[place] for place in range(*number.indices(len(self))))
         number = range(len(self))[number]
         if number not in self._built:
             self._built[number] = self._definition(number)
@@ -173,7 +176,7 @@ def _usual_name(name: str, container: int, definitions: Sequence[Definition]) ->
 
 def definition_keys(definitions: Iterable[Definition]) -> set[bytes]:
     """Return the lookup keys of the names that ``definitions`` define."""
-    return {symbol_key(one.name) for one in definitions if one.kind != IMPLEMENTATION}
+    return {symbol_key(definition.name) for definition in definitions if definition.kind != IMPLEMENTATION}
 
 
 def additional_keys(definitions: Iterable[Definition], spans: Iterable[Span]) -> set[bytes]:
@@ -190,9 +193,13 @@ def details_of(definitions: Sequence[Definition], spans: Sequence[Span]) -> byte
     """
     bits = np.zeros(len(spans), dtype="<u4")
     first_lines = [span.start_line for span in spans]
-    for one in definitions:
-        bit, at = _BITS.get(one.kind, 0), bisect_right(first_lines, one.line)
-        if bit and at and (one.kind in DETAIL_KINDS or all(s.name != one.name for s in spans[at - 1].symbols)):
+    for definition in definitions:
+        bit, at = _BITS.get(definition.kind, 0), bisect_right(first_lines, definition.line)
+        if (
+            bit
+            and at
+            and (definition.kind in DETAIL_KINDS or all(s.name != definition.name for s in spans[at - 1].symbols))
+        ):
             bits[at - 1] |= bit
     return bits.tobytes() if bits.any() else b""
 

@@ -98,7 +98,9 @@ class ReferenceDiffer:
 
     def write(self) -> None:
         """Write all changes. Raises sqlite3.Error."""
-        self._connection.executemany("DELETE FROM reference WHERE file_id = ?", [(one,) for one in self._removed])
+        self._connection.executemany(
+            "DELETE FROM reference WHERE file_id = ?", [(file_id,) for file_id in self._removed]
+        )
         self._connection.executemany("INSERT OR REPLACE INTO reference VALUES (?, ?, ?, ?)", self._rows)
 
 

@@ -93,7 +93,10 @@ def write_read_texts(connection: sqlite3.Connection, texts: Iterable[ReadText], 
     connection.executemany(
         "INSERT OR REPLACE INTO skipped_text"
         " SELECT file_id, ?, ?, ?, ?, ?, ?, ? FROM file WHERE file_id = ? AND outcome = ?",
-        [(round_, one.content, *put_stat(one.stat), one.long_runs, one.file_id, int(Outcome.SKIPPED)) for one in texts],
+        [
+            (round_, text.content, *put_stat(text.stat), text.long_runs, text.file_id, int(Outcome.SKIPPED))
+            for text in texts
+        ],
     )
 
 

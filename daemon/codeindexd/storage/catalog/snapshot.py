@@ -379,13 +379,13 @@ class CatalogSnapshot:
             file.file_id: (file.language in DOCUMENTS, file.entry.path) for file in self.files_by_id(found).values()
         }
         ranked = sorted(
-            (order[file_id][0], rank, order[file_id][1], one.line, one.column, file_id, number)
+            (order[file_id][0], rank, order[file_id][1], definition.line, definition.column, file_id, number)
             for file_id, outline in found.items()
             for number, plain in enumerate(outline.names)
             if plain.casefold() in names
-            and (one := outline[number]).kind != outlines.IMPLEMENTATION
-            and (rank := _rank(wanted, one.name, one.qualified)) is not None
-            and (accepts is None or accepts(one))
+            and (definition := outline[number]).kind != outlines.IMPLEMENTATION
+            and (rank := _rank(wanted, definition.name, definition.qualified)) is not None
+            and (accepts is None or accepts(definition))
         )[:limit]
         chunks = self._chunks_at([(file_id, line) for _, _, _, line, _, file_id, _ in ranked])
         return [
@@ -414,9 +414,9 @@ class CatalogSnapshot:
         wanted = _spellings(name)
         ids = self._named(wanted)
         details = {
-            one.chunk.chunk_id
-            for one in self.definitions_named(name, limit=_MOST_CANDIDATES)
-            if not kinds or one.definition.kind in kinds
+            stored.chunk.chunk_id
+            for stored in self.definitions_named(name, limit=_MOST_CANDIDATES)
+            if not kinds or stored.definition.kind in kinds
         }
         if "." not in wanted[0] and not kinds:
             return ids | details  # the key is sufficient
@@ -468,14 +468,14 @@ def _spellings(name: str) -> tuple[str, ...]:
 
 def _keys(wanted: tuple[str, ...]) -> tuple[bytes, ...]:
     """Return the symbol keys of the spellings of a name, and of the last part of the dotted one."""
-    return tuple(symbol_key(one) for one in dict.fromkeys((*wanted, last_part(wanted[0]))))
+    return tuple(symbol_key(spelling) for spelling in dict.fromkeys((*wanted, last_part(wanted[0]))))
 
 
 def _rank(wanted: tuple[str, ...], name: str, qualified: str) -> int | None:
     """Return 0 if ``name`` or ``qualified`` matches exactly, 1 if it differs in case, None if neither matches."""
-    if any(_means(one, name, qualified) for one in wanted):
+    if any(_means(spelling, name, qualified) for spelling in wanted):
         return 0
-    if any(_means(one.casefold(), name.casefold(), qualified.casefold()) for one in wanted):
+    if any(_means(spelling.casefold(), name.casefold(), qualified.casefold()) for spelling in wanted):
         return 1
     return None
 

@@ -21,8 +21,10 @@ def insert(
 ) -> dict[Person, int]:
     """Write the rows of new commits by their ``numbers``, and return the ids of the people in them."""
     run = connection.executemany
-    people = _ids_of_people(connection, {who for one in commits for who in (one.commit.author, one.commit.committer)})
-    changes = [change for one in commits for change in one.commit.changes]
+    people = _ids_of_people(
+        connection, {who for indexed in commits for who in (indexed.commit.author, indexed.commit.committer)}
+    )
+    changes = [change for indexed in commits for change in indexed.commit.changes]
     paths = dictionary.ids_of_paths(
         connection, {path for change in changes for path in (change.path, change.old_path) if path}
     )
@@ -32,8 +34,8 @@ def insert(
     touched_names: set[tuple[int, int]] = set()
     renames: list[tuple[int, int, int]] = []
     issues: set[tuple[int, int]] = set()
-    for one in commits:
-        commit, number = one.commit, numbers[one.commit.id]
+    for indexed in commits:
+        commit, number = indexed.commit, numbers[indexed.commit.id]
         packed = [_packed(change, paths, names) for change in commit.changes]
         rows.append(
             (
@@ -55,7 +57,7 @@ def insert(
     run("INSERT INTO touched_names VALUES (?, ?)", sorted(touched_names))
     run("INSERT INTO renames VALUES (?, ?, ?)", renames)
     run("INSERT INTO issues VALUES (?, ?)", sorted(issues))
-    run("DELETE FROM unreadable WHERE id = ?", [(one.commit.id,) for one in commits])
+    run("DELETE FROM unreadable WHERE id = ?", [(indexed.commit.id,) for indexed in commits])
     return people
 
 

@@ -127,9 +127,9 @@ def longest_ends(names: Mapping[int, str], name: str) -> dict[int, str]:
     The last part alone counts only if no name has it inside something else, and what is left out is in lowercase, like
     a package.
     """
-    ends = {number: one for number, one in names.items() if f".{name}".endswith(f".{one}")}
+    ends = {number: known for number, known in names.items() if f".{name}".endswith(f".{known}")}
     longest = max(map(len, ends.values()), default=0)
     front, _, last = name.rpartition(".")
-    if front and longest == len(last) and (not front.islower() or any("." in one for one in names.values())):
+    if front and longest == len(last) and (not front.islower() or any("." in known for known in names.values())):
         return {}
-    return {number: one for number, one in ends.items() if len(one) == longest}
+    return {number: known for number, known in ends.items() if len(known) == longest}

@@ -204,7 +204,7 @@ class HistorySnapshot:
         return {
             number: Touched(
                 tuple(paths[change.path] for change in changes if change.path in paths),
-                tuple(names[one] for one in ids[number] if one in names),
+                tuple(names[name_id] for name_id in ids[number] if name_id in names),
             )
             for number, changes in packed.items()
         }
@@ -325,10 +325,14 @@ class HistorySnapshot:
         then what the history does not know at its beginning is left out, such as a package.
         """
         found = dictionary.ids_called(self._reader, name.rpartition(".")[2])
-        matching = {number: one for number, one in found.items() if f".{one}".endswith(f".{name}")}
+        matching = {number: qualified for number, qualified in found.items() if f".{qualified}".endswith(f".{name}")}
         if not matching:
             lower = name.lower()
-            matching = {number: one for number, one in found.items() if f".{one.lower()}".endswith(f".{lower}")}
+            matching = {
+                number: qualified
+                for number, qualified in found.items()
+                if f".{qualified.lower()}".endswith(f".{lower}")
+            }
         return self._touching(matching or dictionary.longest_ends(found, name))
 
     def changed_inside(self, name: str) -> list[DefinitionChange]:
@@ -346,7 +350,7 @@ class HistorySnapshot:
         )
         places = self.places()
         found = {(number, names[name]) for name, number in rows if number in places}
-        return [DefinitionChange(*one) for one in sorted(found, key=lambda one: (places[one[0]], one[1]))]
+        return [DefinitionChange(*item) for item in sorted(found, key=lambda item: (places[item[0]], item[1]))]
 
     def naming_issue(self, issue: int) -> list[int]:
         """Return the commits whose messages name an issue or pull request, newest first."""

@@ -240,29 +240,32 @@ class HistoryStore:
         if not commits:
             return {}
         with self._writing():
-            by_id = {one.commit.id: one for one in commits}
+            by_id = {indexed.commit.id: indexed for indexed in commits}
             known = self.numbers_of(list(by_id))
-            fresh = [one for commit_id, one in by_id.items() if commit_id not in known]
-            numbers = known | {one.commit.id: self._next + place for place, one in enumerate(fresh)}
+            fresh = [indexed for commit_id, indexed in by_id.items() if commit_id not in known]
+            numbers = known | {indexed.commit.id: self._next + place for place, indexed in enumerate(fresh)}
             for commit_id, number in known.items():
                 self._vectors.write(number, [by_id[commit_id].vector])
-            self._vectors.write(self._next, [one.vector for one in fresh])
+            self._vectors.write(self._next, [indexed.vector for indexed in fresh])
             with self._transaction():
                 people = commit_rows.insert(self._connection, fresh, numbers)
                 self._connection.execute("UPDATE state SET next_number = ?", (self._next + len(fresh),))
-                blocks = [(self._next, [one.vector for one in fresh])] if fresh else []
+                blocks = [(self._next, [indexed.vector for indexed in fresh])] if fresh else []
                 blocks += [(number, [by_id[commit_id].vector]) for commit_id, number in known.items()]
                 self._note_blocks(blocks)
-            columns = [(numbers[one.commit.id], one.commit.commit_time, people[one.commit.author]) for one in fresh]
+            columns = [
+                (numbers[indexed.commit.id], indexed.commit.commit_time, people[indexed.commit.author])
+                for indexed in fresh
+            ]
             self._next += len(fresh)
             self._columns = self._columns.extended(self._next, columns)
             self._rows = self._vectors.rows(self._next)
             self._lag.update(numbers.values())
-            self._add_terms([(numbers[commit_id], one) for commit_id, one in by_id.items()])
+            self._add_terms([(numbers[commit_id], indexed) for commit_id, indexed in by_id.items()])
             return numbers
 
     def _add_terms(self, commits: Sequence[tuple[int, IndexedCommit]]) -> None:
-        chunks = [_chunk(number, one) for number, one in commits]
+        chunks = [_chunk(number, indexed) for number, indexed in commits]
         lag = self._lag - {number for number, _ in commits}
         self._lexical.apply(self._lexical.generation if lag else self._generation, add_chunks=chunks)
         self._lag = lag
@@ -378,7 +381,11 @@ class HistoryStore:
         """Return how the commits of a root differ from ``ids``, apart from those that cannot be read."""
         numbers, members = self.numbers_in(ids), self.members_of(root)
         unreadable = self.unreadable()
-        missing = [one for one in ids.at((numbers == 0) | ~np.isin(numbers, members)) if one not in unreadable]
+        missing = [
+            commit_id
+            for commit_id in ids.at((numbers == 0) | ~np.isin(numbers, members))
+            if commit_id not in unreadable
+        ]
         superfluous = np.setdiff1d(members, numbers)
         problems = []
         if missing:
@@ -389,8 +396,9 @@ class HistoryStore:
 
     def differences_of_commits(self, commits: Sequence[IndexedCommit]) -> list[str]:
         """Return how stored commits differ from what was just read: in record, terms or vector."""
-        numbers = self.numbers_of([one.commit.id for one in commits])
-        commits = [one for one in commits if one.commit.id in numbers]  # differences_of_members finds the others
+        numbers = self.numbers_of([indexed.commit.id for indexed in commits])
+        # differences_of_members finds the others
+        commits = [indexed for indexed in commits if indexed.commit.id in numbers]
         snapshot = HistorySnapshot(
             self._reader,
             self._lexical.snapshot(),
@@ -400,17 +408,17 @@ class HistoryStore:
             Members(np.zeros(0, dtype=np.int32)),
         )
         stored = snapshot.commits(list(numbers.values()))
-        chunks = {numbers[one.commit.id]: _chunk(numbers[one.commit.id], one) for one in commits}
+        chunks = {numbers[indexed.commit.id]: _chunk(numbers[indexed.commit.id], indexed) for indexed in commits}
         without_terms = set(self._lexical.snapshot().missing_chunks(list(chunks.values()))) - self._lag
         problems = []
-        for one in commits:
-            number = numbers[one.commit.id]
-            if stored.get(number) != one.commit:
-                problems.append(f"the record of {one.commit.id.hex()} differs")
+        for indexed in commits:
+            number = numbers[indexed.commit.id]
+            if stored.get(number) != indexed.commit:
+                problems.append(f"the record of {indexed.commit.id.hex()} differs")
             if number in without_terms:
-                problems.append(f"the terms of {one.commit.id.hex()} differ")
-            if one.vector and self._rows[number].tobytes() != one.vector:
-                problems.append(f"the vector of {one.commit.id.hex()} differs")
+                problems.append(f"the terms of {indexed.commit.id.hex()} differ")
+            if indexed.vector and self._rows[number].tobytes() != indexed.vector:
+                problems.append(f"the vector of {indexed.commit.id.hex()} differs")
         return problems
 
     def _check_database(self) -> None:
@@ -452,12 +460,12 @@ class HistoryStore:
             os.close(self._lock)
 
 
-def _chunk(number: int, one: IndexedCommit) -> LexicalChunk:
+def _chunk(number: int, indexed: IndexedCommit) -> LexicalChunk:
     """Return a commit as the lexical index has it.
 
     The field of words is not used: it has positions, and phrases are looked for in the messages.
     """
-    return LexicalChunk(number, 0, "", one.identifiers, one.words, names=one.context.split())
+    return LexicalChunk(number, 0, "", indexed.identifiers, indexed.words, names=indexed.context.split())
 
 
 def remove_store(directory: Path) -> None:

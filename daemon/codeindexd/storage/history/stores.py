@@ -183,7 +183,7 @@ class HistoryStores:
                 used = {other for other, _ in self._read().values()}
                 if key not in used:
                     shutil.rmtree(self._directory / key, ignore_errors=True)
-            idle = [name for name, one in self._open.items() if not one.users]
+            idle = [name for name, store in self._open.items() if not store.users]
             for name in idle[: max(0, len(self._open) - _MOST_OPEN)]:
                 self._open.pop(name).store.close()
 

@@ -82,7 +82,7 @@ def scoring_query(query: LexicalQuery, schema: Schema, frequency: DocumentFreque
     terms = [query for queries in scoring for query in queries]
     if not musts:
         return any_of(terms) if terms else None
-    clauses = [(Occur.Must, must) for must in musts] + [(Occur.Should, one) for one in terms]
+    clauses = [(Occur.Must, must) for must in musts] + [(Occur.Should, term) for term in terms]
     return Query.boolean_query(clauses)
 
 
@@ -109,7 +109,7 @@ def side_by_side(tokens: Sequence[str], schema: Schema, frequency: DocumentFrequ
         always = [word for name, of_token in used if of_token and not others[name] for word in of_token]
         for field, value in itertools.chain.from_iterable(others.values()):
             required = [term(schema, field, value), *(term(schema, "words", word) for word in always)]
-            either.append(Query.boolean_query([(Occur.Must, one) for one in required]))
+            either.append(Query.boolean_query([(Occur.Must, query) for query in required]))
     return Query.const_score_query(any_of(either), 0.0)
 
 
@@ -133,8 +133,8 @@ def _phrase(schema: Schema, words: Sequence[str]) -> Query:
 
 def distinct_terms(terms: Sequence[str], frequency: Callable[[str], int]) -> list[str]:
     """Return each term once; of more than ``MAX_TERMS``, the rarest that occur, which contribute most to BM25."""
-    distinct = list(dict.fromkeys(one for one in terms if one))
+    distinct = list(dict.fromkeys(term for term in terms if term))
     if len(distinct) <= MAX_TERMS:
         return distinct
-    counted = [(frequency(one), place, one) for place, one in enumerate(distinct[:_CONSIDERED])]
-    return [one for count, _, one in sorted(counted) if count][:MAX_TERMS]
+    counted = [(frequency(term), place, term) for place, term in enumerate(distinct[:_CONSIDERED])]
+    return [term for count, _, term in sorted(counted) if count][:MAX_TERMS]
