@@ -207,6 +207,7 @@ def print_outline(terminal: Terminal, result: OutlineResult) -> None:
 
 
 def _flat(entries: Sequence[OutlineEntry], depth: int) -> Iterator[tuple[int, OutlineEntry]]:
+    """Yield every definition of a tree with its depth, outer ones first."""
     for entry in entries:
         yield depth, entry
         yield from _flat(entry.get("children", []), depth + 1)

@@ -25,6 +25,7 @@ def in_bulk_order(entries: Iterable[Entry], edited: Container[bytes] = frozenset
 
 
 def _bulk_rank(entry: Entry, edited: Container[bytes]) -> tuple[int, int, bytes]:
+    """Return the key by which bulk work is sorted: the group of a file, the depth of an entry point, the path."""
     size = entry.stat.size if entry.stat else 0
     parts = entry.path.lower().split(b"/")
     if entry.path in edited:

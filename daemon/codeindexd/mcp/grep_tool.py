@@ -116,6 +116,7 @@ def _context(match: Line, side: str, first: int, end: float) -> Iterator[str]:
 
 
 def _around(match: Line, side: str) -> Iterator[tuple[int, str]]:
+    """Return (number, text) of the lines on one ``side`` of a match, "before" or "after"."""
     lines: list[str] = match.get(side, [])  # type: ignore[assignment]
     first = match["line"] - len(lines) if side == "before" else match["line"] + 1
     numbers: Sequence[int] = match.get(f"{side}_lines", range(first, first + len(lines)))  # type: ignore[assignment]

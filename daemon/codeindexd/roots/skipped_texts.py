@@ -107,6 +107,7 @@ class SkippedTexts:
         return list(self._changed(skipped))
 
     def _changed(self, skipped: list[SkippedText]) -> Iterator[tuple[SkippedText, FileStat]]:
+        """Yield those that can be read and differ from what is recorded of them, each with its present stat."""
         for text in skipped:
             stat = current_stat(self._root, text.path)
             if stat is None or stat.size > MOST_TEXT_BYTES or stat in (text.stat, self._unusable.get(text.file_id)):

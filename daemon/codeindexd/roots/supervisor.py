@@ -123,6 +123,7 @@ class RootSupervisor:
 
     @staticmethod
     def _by_state(selected: Iterable[_SupervisedRoot]) -> tuple[list[Root], list[FailedRoot]]:
+        """Return the running roots and the failed ones, both ordered by path."""
         ordered = sorted(selected, key=lambda supervised: supervised.spec.path.parts)
         failed = [FailedRoot(supervised.spec, supervised.problem) for supervised in ordered if supervised.root is None]
         return [supervised.root for supervised in ordered if supervised.root], failed

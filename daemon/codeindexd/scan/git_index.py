@@ -86,6 +86,9 @@ def read_contents(data: bytes, read_shared: ReadShared, *, hash_bytes: int = _SH
     return found
 
 
+_Entry = tuple[bytes, bool, int]  # the path, whether it is a checked-out file, the offset of the entry in the index
+
+
 def _files(data: bytes, read_shared: ReadShared, hash_bytes: int) -> list[tuple[bytes, bytes, int]]:
     """Return the path of every checked-out file, and where its entry is: the bytes of an index, and an offset."""
     entries, extensions_at = _entries(data, hash_bytes)
@@ -113,8 +116,8 @@ def _files(data: bytes, read_shared: ReadShared, hash_bytes: int) -> list[tuple[
     return list(files.values())
 
 
-def _entries(data: bytes, hash_bytes: int) -> tuple[list[tuple[bytes, bool, int]], int]:
-    """Return (path, whether it is a checked-out file, offset) of every entry, and the offset of the extensions.
+def _entries(data: bytes, hash_bytes: int) -> tuple[list[_Entry], int]:
+    """Return every entry, and the offset of the extensions behind them.
 
     Raises IndexFormatError.
     """
@@ -126,14 +129,15 @@ def _entries(data: bytes, hash_bytes: int) -> tuple[list[tuple[bytes, bool, int]
         raise IndexFormatError(f"cut off or damaged: {error}") from error
 
 
-def _parse(data: bytes, hash_bytes: int) -> tuple[list[tuple[bytes, bool, int]], int]:
+def _parse(data: bytes, hash_bytes: int) -> tuple[list[_Entry], int]:
+    """Return what :func:`_entries` returns. Also raises the errors of reading past the end of ``data``."""
     signature, version, count = _HEADER.unpack_from(data)
     if signature != b"DIRC" or version not in (2, 3, 4):
         raise IndexFormatError("not an index of version 2, 3 or 4")
     if count > len(data) // (42 + hash_bytes):
         raise IndexFormatError("more entries than the file can hold")
     flags_at = _ENTRY_FLAGS_AT - _SHA1 + hash_bytes
-    entries: list[tuple[bytes, bool, int]] = []
+    entries: list[_Entry] = []
     at = _HEADER.size
     path = b""
     for _ in range(count):

@@ -207,6 +207,10 @@ def texts_to_search(
 def _texts(
     root: SearchableRoot, files: Sequence[FileToSearch], request: GrepRequest, left_out: Counter[str]
 ) -> Iterator[tuple[StoredFile, FileText, bool]]:
+    """Yield files with what was read of each, and whether secrets may have to be masked in it.
+
+    Files that cannot be read, or not within the budget, are counted in ``left_out`` by reason.
+    """
     deadline = time.monotonic() + request.budget_s
     for number, (file, may_be_masked) in enumerate(files):
         if time.monotonic() > deadline:

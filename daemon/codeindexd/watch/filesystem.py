@@ -70,6 +70,7 @@ class Shortage:
 
     @staticmethod
     def _read() -> tuple[int, int]:
+        """Return the limits of watches and of inotify instances."""
         return inotify_limit("max_user_watches", 0), inotify_limit("max_user_instances", 0)
 
     def have_limits_changed(self) -> bool:
@@ -88,6 +89,7 @@ class JumpDetector(Struct):
 
     @staticmethod
     def _read() -> tuple[float, float]:
+        """Return the seconds the machine slept since it booted, and those its clock is ahead of the steady one."""
         steady = time.monotonic()
         boot = time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else steady
         return boot - steady, time.time() - steady

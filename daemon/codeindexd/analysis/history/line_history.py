@@ -91,6 +91,7 @@ def _difference(ranges: Sequence[Range], removed: Sequence[Range]) -> list[Range
 
 
 def _union(one: Sequence[Range], other: Sequence[Range]) -> tuple[Range, ...]:
+    """Return the lines that are in either, as sorted ranges that do not touch; empty ranges are dropped."""
     merged: list[Range] = []
     for start, end in sorted([*one, *other]):
         if start == end:

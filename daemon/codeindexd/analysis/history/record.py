@@ -144,6 +144,7 @@ def _are_trailers(lines: list[str]) -> bool:
 
 
 def _trailers(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield (key, value) of the trailers in a paragraph; an indented line continues the value before it."""
     key, value = "", ""
     for line in lines:
         if line[:1] in (" ", "\t") and key:

@@ -188,6 +188,7 @@ def _target_of(content: bytes) -> bytes | None:
 
 
 def _grafts(file: Path) -> dict[bytes, tuple[bytes, ...]]:
+    """Return the parents that a file of grafts gives to commits, by commit id."""
     found = {}
     for line in (_read(file, limit=1 << 20) or b"").splitlines():
         ids = line.split()

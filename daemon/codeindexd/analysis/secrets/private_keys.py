@@ -90,22 +90,22 @@ def _occurrences(text: bytes, part: bytes) -> Iterator[int]:
 
 
 def _blocks(text: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the byte ranges of the bodies of keys: between two markers, or beside one whose partner is cut off."""
     markers = _markers(text)
     for number, marker in enumerate(markers):
         before = markers[number - 1] if number else _Marker(0, 0, "")
         following = markers[number + 1] if number + 1 < len(markers) else _Marker(len(text), len(text), "")
         if marker.kind != "END":
-            closed = (marker.kind, following.kind) == (
-                "BEGIN",
-                "END",
-            ) and following.start - marker.end <= _MAX_KEY_BYTES
-            stop = following.start if closed else _end_without_marker(text, marker.end, following.start)
+            is_near = following.start - marker.end <= _MAX_KEY_BYTES
+            is_closed = marker.kind == "BEGIN" and following.kind == "END" and is_near
+            stop = following.start if is_closed else _end_without_marker(text, marker.end, following.start)
             yield from _body(text, marker.end, stop)
         elif before.kind != "BEGIN" or marker.start - before.end > _MAX_KEY_BYTES:
             yield from _body(text, _start_without_marker(text, before.end, marker.start), marker.start)
 
 
 def _body(text: bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Yield the byte ranges to mask in what may be the body of a key; none if it does not look generated."""
     runs = [match.span() for match in _LONG.finditer(text, start, stop)]
     if not _is_generated(text, runs):
         return

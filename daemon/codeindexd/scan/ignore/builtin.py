@@ -127,6 +127,7 @@ def _table() -> dict[bytes, Verdict]:
 
 
 def _tails() -> dict[bytes, tuple[bytes, ...]]:
+    """Return the ends of names such as ``.min.js``, by their extension."""
     tails: dict[bytes, tuple[bytes, ...]] = {}
     for tail in (*_GENERATED_TAILS, *_MINIFIED_TAILS):
         extension = tail[tail.rfind(b".") + 1 :]

@@ -168,6 +168,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _token(text: str, start: int) -> tuple[int, str, str]:
+    """Return the end, the role and the value of the part that begins at ``start``."""
     # shells remove the quotes of since:"2 weeks ago"
     if match := _AGE_FILTER.match(text, start) or _FILTER.match(text, start):
         minus, name, quoted, plain = match.groups()

@@ -38,6 +38,7 @@ _UNKNOWN_HASH = bytes(16)
 
 
 def _node(row: Row) -> tuple[bytes, Node]:
+    """Return the path and the node of a row."""
     path = join(row[0], row[1])
     entry = entry_from(path, row[2:10])
     file_id, outcome, language, encoding, fingerprint, reason, chunk_ids, chunk_kinds = row[10:]

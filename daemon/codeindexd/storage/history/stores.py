@@ -116,6 +116,7 @@ class HistoryStores:
         shutil.rmtree(self._directory / key, ignore_errors=True)
 
     def _read(self) -> dict[str, tuple[str, View | None]]:
+        """Return the store and the view of each root, by its id; no view if it cannot be trusted."""
         if self._roots is None:
             self._roots = {}
             with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, msgspec.MsgspecError):

@@ -95,6 +95,7 @@ class LexicalSnapshot:
         return filter_clause(Query.term_set_query(self._schema, field, ids.tolist()))
 
     def _best(self, query: Query, limit: int, later: Sequence[tuple[int, Ids]]) -> list[tuple[int, int, float]]:
+        """Return the best hits of a query that pass the filters in ``later``, asking for ever more until enough do."""
         if not later:
             return self._hits(query, limit)
         documents = max(1, self._searcher.num_docs)
