@@ -63,7 +63,7 @@ class Terms(NamedTuple):
 
 
 def tokens_of(text: str) -> list[str]:
-    """Return the runs of word characters in a text, for `split_identifier`."""
+    """Return the runs of word characters in a text, for :func:`split_identifier`."""
     if text.isascii():  # table and split: twice as fast as the regex
         return text.encode("ascii").translate(_SPACED).decode("ascii").split()
     return _token().findall(_normal(text))

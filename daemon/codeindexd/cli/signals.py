@@ -1,4 +1,4 @@
-"""Describes the parts of a score in words, for `search --explain`."""
+"""Describes the parts of a score in words, for ``search --explain``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The methods of the protocol as asynchronous calls. tests/generate_client.py makes `methods` from them."""
+"""The methods of the protocol as asynchronous calls. tests/generate_client.py makes ``methods`` from them."""
 
 from __future__ import annotations
 

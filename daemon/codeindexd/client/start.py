@@ -126,7 +126,7 @@ def _free_lock(socket_path: str, environ: Mapping[str, str]) -> str:
 
 
 def foreign_program(environ: Mapping[str, str]) -> str:
-    """Return the program that `start_daemon` would start if it belongs to another installation, else ""."""
+    """Return the program that :func:`start_daemon` would start if it belongs to another installation, else ""."""
     return "" if "CODEINDEXD_SOCKET" in environ else installed_service.foreign_program(environ)
 
 

@@ -39,11 +39,11 @@ class Embedder(Protocol):
     async def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of ``texts`` as float32 (len(texts), dimensions), each of norm 1.
 
-        Raises `RowsRefusedError` if the model has no vector for some texts, another `EmbedderError` if embedding fails.
+        Raises RowsRefusedError if the model has no vector for some texts, another EmbedderError if embedding fails.
         """
 
     async def embed_query(self, text: str) -> Vectors:
-        """Return the vector (dimensions,) of a query. Raises `EmbedderError`."""
+        """Return the vector (dimensions,) of a query. Raises EmbedderError."""
 
     async def aclose(self) -> None:
         """Close processes and connections; may be repeated."""
@@ -64,7 +64,7 @@ class RowsRefusedError(EmbedderError):
 def unit(vectors: Vectors) -> Vectors:
     """Return ``vectors`` (n, d) with rows scaled to norm 1, as float32.
 
-    Raises `RowsRefusedError` for rows that are zero or not finite.
+    Raises RowsRefusedError for rows that are zero or not finite.
     """
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):

@@ -21,7 +21,7 @@ ENDPOINT_REMEDY = "pip install 'codeindexd[endpoint]', or set [embedding] model 
 
 
 def check_model(model: str) -> None:
-    """Raise `EmbedderError` if a configured model cannot be one: a wrong URL, name or directory, or a misspelling.
+    """Raise EmbedderError if a configured model cannot be one: a wrong URL, name or directory, or a misspelling.
 
     Neither the hub nor an endpoint is asked, and no library is needed.
     """
@@ -40,7 +40,7 @@ def check_model(model: str) -> None:
 
 
 def require_model(embedding: Embedding) -> None:
-    """Raise ConfigError, after which a service is not started again, if `check_model` refuses the configured model."""
+    """Raise ConfigError, after which a service is not started again, if :func:`check_model` refuses the model."""
     try:
         check_model(embedding.model)
     except EmbedderError as error:
@@ -48,7 +48,10 @@ def require_model(embedding: Embedding) -> None:
 
 
 def needs_download(model: str) -> bool:
-    """Return True if `create` has to fetch ``model`` from the hub, which may take minutes. Raises `EmbedderError`."""
+    """Return True if :func:`create` has to fetch ``model`` from the hub, which may take minutes.
+
+    Raises EmbedderError.
+    """
     if model == BUNDLED_MODEL or model.startswith(("http://", "https://")):
         return False
     from codeindexd.analysis.embedding import model_files
@@ -60,7 +63,7 @@ def create(embedding: Embedding, *, cache_file: Path | None = None) -> Embedder:
     """Return the configured embedder. Its model is "bundled", an endpoint's URL, a directory, or a hub model's name.
 
     Blocking: it may hash the model's files, download the model or query the endpoint. ``cache_file`` stores the results
-    for later starts. Raises `EmbedderError` if the model cannot be found or used.
+    for later starts. Raises EmbedderError if the model cannot be found or used.
     """
     from codeindexd.analysis.embedding.model_cache import ModelCache
 

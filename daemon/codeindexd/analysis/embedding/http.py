@@ -30,7 +30,7 @@ _HINT_TOO_LONG = "the endpoint refuses these texts but accepts others: try a sma
 
 
 class HttpEmbedder:
-    """An :class:`Embedder` that sends texts to an endpoint. Create it with `open`."""
+    """An :class:`Embedder` that sends texts to an endpoint. Create it with :meth:`open`."""
 
     device = "remote"
 
@@ -68,7 +68,7 @@ class HttpEmbedder:
     ) -> HttpEmbedder:
         """Return the embedder for ``url``. Blocking.
 
-        Its dimensions are taken from the URL, from ``cache``, or from one request. Raises `EmbedderError` if the URL is
+        Its dimensions are taken from the URL, from ``cache``, or from one request. Raises EmbedderError if the URL is
         invalid, or if that request fails.
         """
         endpoint = Endpoint.parse(url)
@@ -136,7 +136,7 @@ class HttpEmbedder:
     async def _embed_or_split(self, texts: list[str]) -> Vectors:
         """Return the vectors (n, d) of ``texts``; NaN for each text that the endpoint refuses even alone.
 
-        Raises `EmbedderError`.
+        Raises EmbedderError.
         """
         try:
             return await self._embed(texts, attempts=_ATTEMPTS)
@@ -173,7 +173,7 @@ class HttpEmbedder:
 
 
 def _probe(endpoint: Endpoint, api_key: str, timeout_s: float) -> int:
-    """Return the dimensions of the endpoint's vectors. Blocking. Raises `EmbedderError`."""
+    """Return the dimensions of the endpoint's vectors. Blocking. Raises EmbedderError."""
     try:
         response = httpx.post(
             endpoint.url,
@@ -197,7 +197,7 @@ def _unreachable(endpoint: Endpoint, error: Exception) -> EmbedderError:
 def _headers(api_key: str) -> dict[str, str]:
     """Return the request headers.
 
-    Raises `EmbedderError` if the key contains invalid characters; an error of httpx would quote it.
+    Raises EmbedderError if the key contains invalid characters; an error of httpx would quote it.
     """
     if not (api_key.isascii() and (not api_key or api_key.isprintable())):
         raise EmbedderError(

@@ -15,7 +15,7 @@ _MAX_ENTRIES = 32
 
 
 class ModelFacts(msgspec.Struct, frozen=True):
-    """Facts about one model: its dimensions, and its identity as in `Embedder` ("" if that is always computed)."""
+    """Facts about one model: its dimensions, and its identity as in :class:`Embedder`, "" if it is always computed."""
 
     identity: str
     dimensions: int

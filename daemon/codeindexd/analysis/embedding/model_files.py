@@ -42,7 +42,7 @@ def find(model: str, environ: Mapping[str, str] = os.environ) -> Path | None:
     """Return the directory of a model: ``model`` itself, or the snapshot of a downloaded hub model; None without one.
 
     A directory must be given as an absolute path: names are never looked up in the current directory, which may be an
-    untrusted repository. Raises `EmbedderError` for a directory without a model, and for an invalid name.
+    untrusted repository. Raises EmbedderError for a directory without a model, and for an invalid name.
     """
     directory = Path(model).expanduser()
     if directory.is_absolute():
@@ -71,7 +71,7 @@ def find(model: str, environ: Mapping[str, str] = os.environ) -> Path | None:
 
 
 def refuse_programs(directory: Path) -> None:
-    """Raise `EmbedderError` if loading the model might run a program in it, with whatever version of the library."""
+    """Raise EmbedderError if loading the model might run a program in it, with whatever version of the library."""
     for module in _json(directory / "modules.json", []):
         kind = str(module.get("type", "")) if isinstance(module, dict) else ""
         path = directory / str(module.get("path", "") if isinstance(module, dict) else "")
@@ -102,7 +102,7 @@ def is_offline(environ: Mapping[str, str] = os.environ) -> bool:
 
 
 def stat_key(directory: Path) -> str:
-    """Return a cache key that changes if a file of the model may have changed. Raises OSError, `EmbedderError`."""
+    """Return a cache key that changes if a file of the model may have changed. Raises OSError, EmbedderError."""
     state = xxhash.xxh3_128()
     for name, path in _files(directory):
         stat = path.stat()
@@ -113,7 +113,7 @@ def stat_key(directory: Path) -> str:
 def content_identity(directory: Path) -> str:
     """Return a hex hash of everything that determines a vector, independent of the directory's path.
 
-    Reads all files. Raises OSError, `EmbedderError`.
+    Reads all files. Raises OSError, EmbedderError.
     """
     state = xxhash.xxh3_128(b"st1\n")
     for name, path in _files(directory):
@@ -152,7 +152,7 @@ def declared_dimensions(directory: Path) -> int:
 def _files(directory: Path) -> Iterator[tuple[str, Path]]:
     """Yield (name relative to ``directory``, path) of the files that determine a vector, sorted by path.
 
-    Raises `EmbedderError` if the directory cannot be read.
+    Raises EmbedderError if the directory cannot be read.
     """
     try:
         found = sorted(path for path in directory.rglob("*") if path.suffix in _SUFFIXES and path.is_file())

@@ -56,8 +56,8 @@ class ModelProcess:
     async def encode(self, texts: list[str], *, query: bool) -> Vectors:
         """Return the vectors (len(texts), dimensions) of ``texts``, computed in one batch.
 
-        ``query`` selects the model's prompt for queries. Raises `BatchError` if the process ended or ran out of memory,
-        another `EmbedderError` if the model cannot be loaded or fails.
+        ``query`` selects the model's prompt for queries. Raises BatchError if the process ended or ran out of memory,
+        another EmbedderError if the model cannot be loaded or fails.
         """
         async with self._lock.hold(first=query):
             while True:
@@ -80,7 +80,7 @@ class ModelProcess:
         await self._stop()
 
     async def _loaded_process(self) -> Child:
-        """Return the process with the model loaded, starting it if needed. Raises `EmbedderError`."""
+        """Return the process with the model loaded, starting it if needed. Raises EmbedderError."""
         if self._load_error is not None:
             when, error = self._load_error
             if time.monotonic() < when:
@@ -183,7 +183,7 @@ class _PriorityLock:
 def probe_model(load: wire.Load, loader: str) -> int:
     """Load a model in a short-lived process, downloading it if necessary, and return its dimensions.
 
-    Blocking. Raises `EmbedderError`.
+    Blocking. Raises EmbedderError.
     """
     try:
         process = subprocess.Popen(

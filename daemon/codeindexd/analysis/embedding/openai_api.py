@@ -62,7 +62,7 @@ class Endpoint(Struct, frozen=True):
         """Parse ``scheme://[user:password@]host[:port][/v1[/embeddings]][#model]``.
 
         ``/v1/embeddings`` is appended to any other path. The part after the ``#`` may also consist of options:
-        ``model=..&dimensions=..&query_prompt=..&document_prompt=..`` (percent-encoded). Raises `EmbedderError` for an
+        ``model=..&dimensions=..&query_prompt=..&document_prompt=..`` (percent-encoded). Raises EmbedderError for an
         invalid URL.
         """
         try:
@@ -124,7 +124,7 @@ class Endpoint(Struct, frozen=True):
 def rows(endpoint: Endpoint, body: bytes, count: int, dimensions: int) -> Vectors:
     """Return the vectors (count, d) in an answer's ``body``, in the order of the request, not normalised.
 
-    Raises `EmbedderError` if the answer is malformed, or has the wrong number of vectors or ``dimensions`` (0: any).
+    Raises EmbedderError if the answer is malformed, or has the wrong number of vectors or ``dimensions`` (0: any).
     """
     try:
         items = msgspec.json.decode(body, type=_Answer).data
@@ -192,7 +192,7 @@ def backoff(attempt: int, pause_s: float) -> float:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime.datetime | None = None) -> float | None:
-    """Return the seconds that the header ``Retry-After`` asks for, at most `MAX_PAUSE_S`; None without that header."""
+    """Return the seconds that the header ``Retry-After`` asks for, at most ``MAX_PAUSE_S``; None without it."""
     value: str = headers.get("retry-after", "").strip()
     if value.isdigit():
         return min(MAX_PAUSE_S, float(value))

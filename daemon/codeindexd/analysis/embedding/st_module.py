@@ -1,8 +1,8 @@
 """The bundled model as a sentence-transformers module, so that ``SentenceTransformer`` can load its directory.
 
-``modules.json`` in the model's directory names `WordRows`; codeindexd must be importable, and the caller must allow
-code from outside sentence-transformers (``trust_remote_code=True``). The daemon never imports this module, which needs
-torch. Unlike `StaticModel`, it has the rows as one trainable float32 parameter; ``save`` quantises it.
+``modules.json`` in the model's directory names :class:`WordRows`; codeindexd must be importable, and the caller must
+allow code from outside sentence-transformers (``trust_remote_code=True``). The daemon never imports this module, which
+needs torch. Unlike :class:`StaticModel`, it has the rows as one trainable float32 parameter; ``save`` quantises it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from codeindexd.analysis.embedding.static import StaticModel
 
 
 class WordRows(InputModule):  # type: ignore[misc, unused-ignore]
-    """A module that embeds texts as `StaticModel` does: a normalised weighted sum of word rows."""
+    """A module that embeds texts as :class:`StaticModel` does: a normalised weighted sum of word rows."""
 
     def __init__(self, model: StaticModel, directory: Path) -> None:
         super().__init__()  # type: ignore[no-untyped-call, unused-ignore]
@@ -78,6 +78,6 @@ class WordRows(InputModule):  # type: ignore[misc, unused-ignore]
         init_defaults: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Load the module from a local directory. Raises `codeindexd.errors.EmbedderError` if it is damaged."""
+        """Load the module from a local directory. Raises EmbedderError if it is damaged."""
         directory = Path(model_name_or_path) / subfolder
         return cls(StaticModel.load(directory), directory)

@@ -77,7 +77,7 @@ class StaticModel:
         """Load the model in ``directory``, by default the bundled one.
 
         Maps the arrays, and reads every byte once to compute the identity (15 MB, a few milliseconds if cached). Raises
-        `EmbedderError` if a file is missing, damaged or in a different format.
+        EmbedderError if a file is missing, damaged or in a different format.
         """
         directory = BUNDLED if directory is None else directory
         try:
@@ -108,9 +108,9 @@ class StaticModel:
         return self._finder.rows_of(word)
 
     def embed_words(self, texts: Sequence[Sequence[str]], titles: Sequence[Sequence[str]] | None = None) -> Vectors:
-        """Return the vectors (n, dimensions) of tokenised texts (see `codeindexd.analysis.tokens`), of norm 1.
+        """Return the vectors (n, dimensions) of tokenised texts (see ``codeindexd.analysis.tokens``), of norm 1.
 
-        ``titles`` are the words of each text's `first_line`, which count more; without it, all words count the same.
+        ``titles`` are the words of each text's :func:`first_line`, which count more; without it, all count the same.
         """
         bags = [b"".join(map(self._of_word, words)) for words in texts]
         if titles is not None:
@@ -163,7 +163,7 @@ class StaticModel:
         return out
 
     def _counted(self, bags: Sequence[bytes]) -> tuple[NDArray[np.int64], Vectors, NDArray[np.int64]]:
-        """Return the result of `bags` for bags that exist already. A single sort serves all texts."""
+        """Return the result of :meth:`bags` for bags that exist already. A single sort serves all texts."""
         filled = [bag or self._empty for bag in bags]
         sizes = np.fromiter(map(len, filled), np.int64, len(filled)) // _ROW_BYTES
         numbers = np.arange(len(filled) + 1, dtype=np.int64) << _TEXT_SHIFT
@@ -181,7 +181,7 @@ def first_line(text: str) -> str:
 
 
 def identity_of(directory: Path) -> str:
-    """Return a hex hash of everything that determines a vector: arrays, tokeniser, title weight. Raises `OSError`."""
+    """Return a hex hash of everything that determines a vector: arrays, tokeniser, title weight. Raises OSError."""
     digest = xxhash.xxh3_128(f"codeindexd static {FORMAT} {TOKENIZER_VERSION} {TITLE}".encode())
     buffer = memoryview(bytearray(1 << 20))
     for name in (HASHES, ROWS, SCALES):
@@ -279,7 +279,7 @@ class _RowFinder:
 
 
 def _encoded(word: str) -> tuple[bytes, Sequence[int]]:
-    """Return a word as UTF-8, as `word_hash` hashes it, and the offsets of its characters, including the end."""
+    """Return a word as UTF-8, as :func:`word_hash` hashes it, and the offsets of its characters, including the end."""
     if word.isascii():
         return word.encode("ascii"), range(len(word) + 1)
     characters = [character.encode("utf-8", "surrogatepass") for character in word]

@@ -1,4 +1,4 @@
-"""The bundled model as an `Embedder`, which computes in this process."""
+"""The bundled model as an :class:`Embedder`, which computes in this process."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def is_as_fast_as_a_lookup(embedder: Embedder) -> bool:
 
 
 class BundledEmbedder:
-    """A `StaticModel` as an `Embedder`. Usually embeds only queries, since workers have instances of their own."""
+    """A :class:`StaticModel` as an :class:`Embedder`. Usually embeds only queries: workers have their own instances."""
 
     model = "bundled"
     device = "cpu"
 
     def __init__(self, static: StaticModel | None = None) -> None:
-        """Use ``static``, or load the bundled model. Raises `EmbedderError` if its files are missing or damaged."""
+        """Use ``static``, or load the bundled model. Raises EmbedderError if its files are missing or damaged."""
         self.static = static or StaticModel.load()
 
     @property

@@ -26,7 +26,7 @@ _HINT = "see the daemon's log; text search works meanwhile"
 
 
 class TransformerEmbedder:
-    """An :class:`Embedder` that runs a sentence-transformers model in a process. Create it with `open`."""
+    """An :class:`Embedder` that runs a sentence-transformers model in a process. Create it with :meth:`open`."""
 
     def __init__(
         self, load: Load, *, name: str, identity: str, dimensions: int, batch_size: int = 32, loader: str = LOADER
@@ -52,7 +52,7 @@ class TransformerEmbedder:
         """Return the embedder for ``model``, a directory or the name of a model on the hub.
 
         Blocking: hashes the model's files unless the result is in ``cache``, and downloads the model if necessary.
-        Raises `EmbedderError` if sentence-transformers is not installed or there is no such model.
+        Raises EmbedderError if sentence-transformers is not installed or there is no such model.
         """
         if loader == LOADER and importlib.util.find_spec("sentence_transformers") is None:
             raise EmbedderError(
@@ -90,7 +90,7 @@ class TransformerEmbedder:
         return self._process.device or self._load.device
 
     async def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        """Return the vectors, as `Embedder` specifies.
+        """Return the vectors, as :class:`Embedder` specifies.
 
         A batch that ends the process or exhausts its memory is halved, down to one text. A text that ended the process
         alone is retried once, because there may have been another cause.
@@ -137,7 +137,10 @@ class TransformerEmbedder:
         return len(rows) if guilty else fitted
 
     async def embed_query(self, text: str) -> Vectors:
-        """Return the vector, as `Embedder` specifies. Loading the model may take seconds; the call can be cancelled."""
+        """Return the vector, as :class:`Embedder` specifies.
+
+        Loading the model may take seconds; the call can be cancelled.
+        """
         try:
             rows = await self._process.encode([text], query=True)
         except BatchError:

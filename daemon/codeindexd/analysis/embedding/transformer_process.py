@@ -40,7 +40,7 @@ LOADER = "codeindexd.analysis.embedding.transformer_process:SentenceModel"
 def main(arguments: list[str]) -> int:
     """Run until the daemon closes the pipe or sends no request for too long, and return the exit status.
 
-    ``arguments`` are the parent's pid and a function from `wire.Load` to `Model`, as "module:name".
+    ``arguments`` are the parent's pid and a function from :class:`wire.Load` to :class:`Model`, as "module:name".
     """
     parent, loader = arguments
     channel = process_limits.adopt(int(parent))
@@ -152,7 +152,7 @@ class SentenceModel:
                 self._autocast = nullcontext()
 
     def _agrees_with(self, sample: Any) -> bool:
-        """Return True if the model's vectors of `_SAMPLE` are close to ``sample``."""
+        """Return True if the model's vectors of ``_SAMPLE`` are close to ``sample``."""
         try:
             again = self.encode(list(_SAMPLE), query=False)
         except RuntimeError:  # a model with a step that requires float32

@@ -29,14 +29,14 @@ class Encode(msgspec.Struct, tag="encode"):
 
 
 class Loaded(msgspec.Struct, tag="loaded"):
-    """The answer to `Load`: the model is loaded."""
+    """The answer to :class:`Load`: the model is loaded."""
 
     dimensions: int
     device: str
 
 
 class Encoded(msgspec.Struct, tag="encoded"):
-    """The answer to `Encode`: ``rows`` are the vectors as little-endian float32, concatenated."""
+    """The answer to :class:`Encode`: ``rows`` are the vectors as little-endian float32, concatenated."""
 
     number: int
     rows: bytes
@@ -51,7 +51,7 @@ class FailureKind(enum.StrEnum):
 
 
 class Failed(msgspec.Struct, tag="failed"):
-    """The answer to a request that failed; ``number`` is 0 for `Load`."""
+    """The answer to a request that failed; ``number`` is 0 for :class:`Load`."""
 
     number: int
     kind: FailureKind

@@ -1,4 +1,4 @@
-"""Mailmaps (`.mailmap`): the names and addresses under which a project shows its people, read as git reads them."""
+"""Mailmaps (``.mailmap``): the names and addresses under which a project shows its people, read as git reads them."""
 
 from __future__ import annotations
 

@@ -229,7 +229,7 @@ class GitRepository:
         )
 
     def difference(self, new: Iterable[bytes], old: Iterable[bytes], *, limit: int) -> tuple[list[bytes], list[bytes]]:
-        """Return the commits reachable only from ``new``, and those only from ``old``, each as `walk` orders them.
+        """Return the commits reachable only from ``new``, and those only from ``old``, in the order of :meth:`walk`.
 
         Raises NotComparableError if more than ``limit`` commits would have to be read, or if one that was read is
         older than a parent: then only walking tells the order.

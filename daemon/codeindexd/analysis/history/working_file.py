@@ -50,7 +50,7 @@ def committed_versions(
 
 
 def ignored_commits(location: GitLocation) -> frozenset[bytes]:
-    """Return the commits that the file `IGNORED_COMMITS_FILE` of the work tree lists. Blocking."""
+    """Return the commits that the file ``IGNORED_COMMITS_FILE`` of the work tree lists. Blocking."""
     if location.top is None:
         return frozenset()
     content = _read(os.fsencode(location.top) + b"/" + IGNORED_COMMITS_FILE)
