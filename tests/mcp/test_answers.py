@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeindexd.mcp import tokens
-from codeindexd.mcp.answers import Part, as_json, assembled, noted, page_of
+from codeindexd.mcp.answers import Part, as_json, assembled, budget_with, page_of
 
 
 def test_a_part_costs_its_larger_form() -> None:
@@ -16,19 +16,19 @@ def test_a_part_costs_its_larger_form() -> None:
 
 
 def test_notes_stand_after_the_parts_in_both_forms() -> None:
-    answer = assembled([Part("one", 1), Part("two", 2)], "items", noted(100, ["late", "late"]), more=None)
+    answer = assembled([Part("one", 1), Part("two", 2)], "items", budget_with(100, ["late", "late"]), more=None)
     assert answer.text == "one\ntwo\nNote: late"
     assert answer.structured == {"items": [1, 2], "notes": ["late"]}
 
 
 def test_notes_take_at_most_a_quarter() -> None:
-    budget = noted(400, [f"note {number} {'x ' * 40}" for number in range(50)])
+    budget = budget_with(400, [f"note {number} {'x ' * 40}" for number in range(50)])
     assert 0 < len(budget.notes) < 5
     assert budget.left >= 400 - 100 - 30
 
 
 def test_a_long_note_is_cut() -> None:
-    assert len(noted(10_000, ["x" * 5000]).notes[0]) < 500
+    assert len(budget_with(10_000, ["x" * 5000]).notes[0]) < 500
 
 
 def test_pages_follow_each_other() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from codeindexd.mcp import history_tools, why_tools
-from codeindexd.mcp.answers import noted
+from codeindexd.mcp.answers import budget_with
 
 HOSTILE = "a\x1b[31m\x00\x9b\u202eb"
 
@@ -50,7 +50,7 @@ def paged(total: int, *, is_truncated: bool, page: int = 1, fetched: int = 200) 
     """Return the answer to ``history`` about something that ``total`` commits changed, of which some were fetched."""
     texts = [f"1234567 2024-01-01 Ada: commit {number}" for number in range(fetched)]
     unread = total - fetched or (None if is_truncated else 0)
-    return why_tools._paged("head", texts, "commits", noted(1000, []), page, total=total, unread=unread).text
+    return why_tools._paged("head", texts, "commits", budget_with(1000, []), page, total=total, unread=unread).text
 
 
 def test_commits_that_were_not_fetched_count() -> None:

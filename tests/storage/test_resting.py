@@ -46,10 +46,10 @@ def test_the_least_recently_used_stores_beyond_the_limit_rest() -> None:
     awake = AwakeStores(3)
     stores = [Stores() for _ in range(5)]
     for one in stores[:3]:
-        awake.used(one)
-    awake.used(stores[0])
+        awake.mark_used(one)
+    awake.mark_used(stores[0])
     for one in stores[3:]:
-        awake.used(one)
+        awake.mark_used(one)
     wait_until(lambda: len(awake) == 3)
     assert [one.rests for one in stores] == [0, 1, 1, 0, 0]
 
@@ -58,7 +58,7 @@ def test_stores_in_use_are_passed_over() -> None:
     awake = AwakeStores(1)
     busy, idle, last = Stores(busy=True), Stores(), Stores()
     for one in (busy, idle, last):
-        awake.used(one)
+        awake.mark_used(one)
     wait_until(lambda: idle.rests == 1)
     busy.busy = False
     wait_until(lambda: len(awake) == 1)

@@ -74,7 +74,7 @@ class Overflowing:
             assert self.gate.wait(20)
         for changes in SOURCE(paths, pace, recursive=recursive):
             if self.folding.is_set() and any(path.startswith(self._cookies) for _, path in changes):
-                pace.overflowed()
+                pace.report_overflow()
             yield changes
 
 

@@ -41,13 +41,13 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     add_colour(why)
     history = command("history", "show the commits that changed a file or a definition")
     history.add_argument("asked", metavar="PATH|NAME|PATH:LINE")
-    _where(history, "number of commits (20)")
+    _add_options(history, "number of commits (20)")
     together = command("together", "show what usually changes together with a file or a definition")
     together.add_argument("asked", metavar="PATH|NAME")
-    _where(together, "number of files (20)")
+    _add_options(together, "number of files (20)")
 
 
-def _where(parser: argparse.ArgumentParser, limit_help: str) -> None:
+def _add_options(parser: argparse.ArgumentParser, limit_help: str) -> None:
     add_limit(parser, limit_help, 20)
     add_roots(parser)
     add_colour(parser)

@@ -11,7 +11,7 @@ import anyio.to_thread
 from msgspec.structs import replace
 
 from codeindexd.daemon import encoding, grep_responses, not_searched
-from codeindexd.daemon.request_paths import followed, path_below, paths_of
+from codeindexd.daemon.request_paths import follow_links, path_below, paths_of
 from codeindexd.daemon.server import Connection
 from codeindexd.daemon.synchronizer import Synchronizer
 from codeindexd.errors import InvalidQueryError, UsageError
@@ -42,7 +42,7 @@ class GrepHandler:
     async def grep(self, params: Params, connection: Connection) -> Result:
         """Return the lines that match a pattern, read from the disk; with ``stream``, send them as they are found."""
         request = _request(params)
-        paths = [await followed(self._roots, path) for path in paths_of(params["roots"]) or []]
+        paths = [await follow_links(self._roots, path) for path in paths_of(params["roots"]) or []]
         roots = await self._roots.roots_indexing(paths)
         places = [(await self._roots.root_indexing(path), path) for path in paths]
         await anyio.to_thread.run_sync(not_searched.check_existence, places)

@@ -26,7 +26,7 @@ from codeindexd.daemon.commit_log_handler import CommitLogHandler
 from codeindexd.daemon.graph_handlers import GraphHandlers
 from codeindexd.daemon.grep_handler import GrepHandler
 from codeindexd.daemon.history_questions import HistoryQuestions
-from codeindexd.daemon.request_paths import followed, path_of, paths_of, real_path
+from codeindexd.daemon.request_paths import follow_links, path_of, paths_of, real_path
 from codeindexd.daemon.server import Connection, Handler
 from codeindexd.daemon.status_entries import StatusEntries
 from codeindexd.daemon.subscriptions import Subscriptions, VerifyProgress
@@ -338,7 +338,7 @@ class Handlers:
         path = path_of(params["path"])
         root = await self._roots.root_to_explain(path)
         result = await anyio.to_thread.run_sync(explanation.explain, root, path)
-        if result["reason"] == "symlink" and (target := await followed(self._roots, path)) != path:
+        if result["reason"] == "symlink" and (target := await follow_links(self._roots, path)) != path:
             command = f"codeindex explain {shlex.quote(str(target))}"
             result["hint"] = f"it leads to {target}, which a root covers: {command}"
         return result

@@ -115,7 +115,7 @@ class HistoryQuestions:
                 found = await anyio.to_thread.run_sync(changes.of_path, removed[0].history, removed[1], limit)
                 return answers.of_path(*removed, found, took_s=time.perf_counter() - started)
             return answers.of_former(params["name"], touched, similar, took_s=time.perf_counter() - started)
-        histories = await _answered(
+        histories = await _gather_answers(
             partial(self._history_of, definition, limit) for definition in definitions[:_MOST_DEFINITIONS]
         )
         return answers.of_definitions(
@@ -143,7 +143,9 @@ class HistoryQuestions:
                 )
             return await self._together_with_path(root, path, limit, started)
         roots = await self._roots_asked_by_name(params)
-        for root, found in await _answered(partial(_together_with_definition, root, params["name"]) for root in roots):
+        for root, found in await _gather_answers(
+            partial(_together_with_definition, root, params["name"]) for root in roots
+        ):
             if found is not None:
                 return answers.together_with_definition(
                     root, params["name"], found, limit=limit, took_s=time.perf_counter() - started
@@ -205,7 +207,7 @@ class HistoryQuestions:
     async def _touched(self, params: Params, limit: int) -> list[tuple[Root, list[TouchedDefinition]]]:
         """Return the commits that touched a definition that no longer exists."""
         roots = await self._roots.roots_indexing(paths_of(params["roots"]))
-        every = await _answered(partial(_commits_that_touched, root, params["name"], limit) for root in roots)
+        every = await _gather_answers(partial(_commits_that_touched, root, params["name"], limit) for root in roots)
         return [(root, touched) for root, touched in every if touched]
 
     async def _removed_path(self, params: Params) -> tuple[Root, bytes] | None:
@@ -249,7 +251,7 @@ class HistoryQuestions:
         return msgspec.structs.replace(answer, commits=[mailmap.commit(commit) for commit in answer.commits])
 
 
-async def _answered(questions: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
+async def _gather_answers(questions: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
     """Return the answers to questions about several histories, without those of roots that have none.
 
     Raises NoHistoryError if there are questions, and none has an answer.

@@ -29,7 +29,7 @@ def real_path(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-async def followed(roots: RootSupervisor, path: Path) -> Path:
+async def follow_links(roots: RootSupervisor, path: Path) -> Path:
     """Return the place that a link at or above ``path`` leads to if a root indexes that, else ``path``.
 
     Links are not indexed, but who names one means what it leads to.

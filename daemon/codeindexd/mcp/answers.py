@@ -64,7 +64,7 @@ def as_json(data: Any) -> str:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 
-def noted(budget: int, notes: Iterable[str]) -> Budget:
+def budget_with(budget: int, notes: Iterable[str]) -> Budget:
     """Return a budget of ``budget`` tokens after subtracting the frame of an answer and as many ``notes`` as fit."""
     left = Budget(budget - _FRAME_TOKENS)
     for_notes = budget // _NOTES_SHARE

@@ -20,12 +20,12 @@ async def scope_of(call: Call, requested: list[str] | str | None) -> scope.Scope
     """Return what to search; see :func:`codeindexd.mcp.scope.resolve`."""
 
     async def add(path: str) -> None:
-        await added(call, path)
+        await add_root(call, path)
 
     return await scope.resolve(call.client, call.project, requested, add)
 
 
-async def added(call: Call, path: str, *, wait: bool = True) -> RootsResult:
+async def add_root(call: Call, path: str, *, wait: bool = True) -> RootsResult:
     """Index ``path``; with ``wait``, wait until all of it can be searched, at most 30 seconds, and report progress."""
 
     def report(progress: Progress) -> None:

@@ -18,7 +18,7 @@ SYNC_TIMEOUT_S = 2.0  # a quiet root is in sync after 20 ms; while one is first 
 _MOST_ROOTS = 16
 
 
-async def synced(client: AsyncClient, roots: Sequence[str] | None) -> list[str]:
+async def sync_roots(client: AsyncClient, roots: Sequence[str] | None) -> list[str]:
     """Wait until earlier changes in ``roots`` (None: all) are indexed, at most 2 seconds; else return notes."""
     late: list[str] = []
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from codeindexd.errors import UsageError
 from codeindexd.mcp import freshness, tokens
-from codeindexd.mcp.answers import Answer, Part, assembled, noted, page_of, with_notes
+from codeindexd.mcp.answers import Answer, Part, assembled, budget_with, page_of, with_notes
 from codeindexd.mcp.arguments import Kind, Parameter
 from codeindexd.mcp.call_scope import scope_of
 from codeindexd.mcp.excerpts import MAX_LINE_CHARS, MAX_PATH_CHARS, middle_cut
@@ -43,7 +43,7 @@ async def _outline(call: Call, values: dict[str, Any]) -> Answer:
     notes += await freshness.state_notes(call.client, result["state"], [result["root"]])
     if result["partial"]:
         notes.append("not all of the file was understood; definitions may be missing")
-    budget = noted(values["max_tokens"], notes)
+    budget = budget_with(values["max_tokens"], notes)
     texts = list(_outlined(result["definitions"], 0))
     parts = [Part(text, text) for text in texts]
     total = f"{result['path']}: {quantity(result['total'], 'definition')}"
@@ -72,14 +72,14 @@ async def _map(call: Call, values: dict[str, Any]) -> Answer:
     scope = await scope_of(call, [path] if path else None)
     if path is None:
         path = call.project.base if call.project.base and len(scope.roots or ()) == 1 else (scope.roots or [""])[0]
-    budget = noted(values["max_tokens"], [])
+    budget = budget_with(values["max_tokens"], [])
     result = await call.client.map(path, tokens=max(100, budget.left))
     notes = [*scope.notes, *map(for_model, result.get("notes", []))]
     notes += await freshness.state_notes(call.client, result["state"], [result["root"]])
     if len(scope.roots or ()) > 1:
         others = ", ".join(root for root in scope.roots or () if root != result["root"])
         notes.append(f"only {result['root']} is shown; call map with path for {others}")
-    budget = noted(values["max_tokens"], notes)
+    budget = budget_with(values["max_tokens"], notes)
     lines: list[str] = []
     for line in result["text"].splitlines():
         short = middle_cut(line, MAX_LINE_CHARS)
@@ -95,7 +95,7 @@ async def _impact(call: Call, values: dict[str, Any]) -> Answer:
     if name is None and path is None:
         raise UsageError("impact needs name or path", hint="give the name of a definition, or a file and a line in it")
     scope = await scope_of(call, values["roots"])
-    notes = await freshness.synced(call.client, scope.roots) if values["sync"] else []
+    notes = await freshness.sync_roots(call.client, scope.roots) if values["sync"] else []
     result = await call.client.impact(
         name, path=path, line=line, roots=scope.roots, depth=values["depth"], limit=_MOST_AFFECTED
     )
@@ -105,7 +105,7 @@ async def _impact(call: Call, values: dict[str, Any]) -> Answer:
         notes.append(for_model(stopped))
     if similar := result.get("similar"):
         notes.append(f"no definition has this name; similar are: {', '.join(similar[:10])}")
-    budget = noted(values["max_tokens"], notes)
+    budget = budget_with(values["max_tokens"], notes)
     lines = _affected(result, scope)
     tests = [middle_cut(scope.shown(test["root"], test["path"]), MAX_PATH_CHARS) for test in result["tests"]]
     head = f"{quantity(result['total'], 'place')} affected, {quantity(len(tests), 'test file')}"

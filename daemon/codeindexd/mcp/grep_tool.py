@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from codeindexd.mcp import freshness
-from codeindexd.mcp.answers import Answer, noted, with_notes
+from codeindexd.mcp.answers import Answer, budget_with, with_notes
 from codeindexd.mcp.arguments import Kind, Parameter
 from codeindexd.mcp.call_scope import scope_of
 from codeindexd.mcp.excerpts import MAX_PATH_CHARS, cut_at, middle_cut
@@ -41,7 +41,7 @@ _FRAME_TOKENS = 90  # what is said before and after the lines
 
 async def _grep(call: Call, values: dict[str, Any]) -> Answer:
     scope = await scope_of(call, values["roots"])
-    notes = await freshness.synced(call.client, scope.roots) if values["sync"] else []
+    notes = await freshness.sync_roots(call.client, scope.roots) if values["sync"] else []
     options = {
         "roots": scope.below or scope.roots,
         "path": scope.globs(values["path"]) if values["path"] else None,
@@ -58,7 +58,7 @@ async def _grep(call: Call, values: dict[str, Any]) -> Answer:
     told = [for_model(note) for note in result.get("notes", []) if not note.endswith(HOW_TO_NARROW)]
     notes += [*scope.notes, *told]
     notes += await freshness.state_notes(call.client, result["state"], scope.roots)
-    budget = noted(values["max_tokens"], notes)
+    budget = budget_with(values["max_tokens"], notes)
     lines = _shown(result["matches"], scope)
     total = f"{quantity(result['total'], 'matching line')} in {quantity(result['files'], 'file')}"
     room = budget.left - _FRAME_TOKENS

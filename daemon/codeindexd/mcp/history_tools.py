@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from codeindexd.mcp import freshness
-from codeindexd.mcp.answers import Answer, Part, assembled, cut_to, noted, page_of
+from codeindexd.mcp.answers import Answer, Part, assembled, budget_with, cut_to, page_of
 from codeindexd.mcp.arguments import Kind, Parameter
 from codeindexd.mcp.call_scope import scope_of
 from codeindexd.mcp.excerpts import MAX_LINE_CHARS, MAX_PATH_CHARS, safe_cut
@@ -25,11 +25,11 @@ _COMMIT_SHARE = 3  # one commit gets at most a third of the answer
 
 async def _log(call: Call, values: dict[str, Any]) -> Answer:
     scope = await scope_of(call, values["roots"])
-    notes = await freshness.synced(call.client, scope.roots) if values["sync"] else []
+    notes = await freshness.sync_roots(call.client, scope.roots) if values["sync"] else []
     limit, page = values["limit"], values["page"]
     result = await call.client.log(values["query"], roots=scope.roots, limit=min(limit * page + 1, 1000))
     notes += [*scope.notes, *map(for_model, result.get("notes", []))]
-    budget = noted(values["max_tokens"], notes)
+    budget = budget_with(values["max_tokens"], notes)
     most = max(60, budget.left // _COMMIT_SHARE)
     parts = [_part(commit, most) for commit in result["commits"]]
     shown = page_of([part.cost for part in parts], page, room=budget.left - _FRAME_TOKENS, most=limit)

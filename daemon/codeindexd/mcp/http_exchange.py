@@ -96,7 +96,7 @@ class Exchange:
             except anyio.EndOfStream:
                 self._connection.receive_data(b"")
 
-    async def closed(self) -> None:
+    async def wait_until_closed(self) -> None:
         """Return when the other end has closed the connection, or sends too much before it has its answer.
 
         What it sends is kept for the next request.

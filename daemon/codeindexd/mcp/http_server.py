@@ -233,7 +233,7 @@ class _Endpoint:
                 replies.append(await client.session.answer(message, send))
 
         async def watch(scope: anyio.CancelScope) -> None:
-            await exchange.closed()
+            await exchange.wait_until_closed()
             scope.cancel()
 
         request_id = message.get("id")

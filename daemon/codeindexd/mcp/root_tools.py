@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from codeindexd.errors import NotIndexedError
-from codeindexd.mcp.answers import Answer, Part, assembled, noted, page_of
+from codeindexd.mcp.answers import Answer, Part, assembled, budget_with, page_of
 from codeindexd.mcp.arguments import Kind, Parameter
-from codeindexd.mcp.call_scope import added, scope_of
+from codeindexd.mcp.call_scope import add_root, scope_of
 from codeindexd.mcp.excerpts import middle_cut
 from codeindexd.mcp.scope import ALL
 from codeindexd.mcp.tool import MAX_TOKENS, NUMBER, ROOTS, TEXT, Call, Tool, listed, output_schema
@@ -37,8 +37,8 @@ async def _status(call: Call, values: dict[str, Any]) -> Answer:
     statuses = [status for status in (await call.client.status())["roots"] if roots is None or status["path"] in roots]
     if not statuses:
         text = "Nothing is indexed yet. Call add_root with the path of a directory."
-        return assembled([], "roots", noted(values["max_tokens"], [text, *notes]))
-    budget = noted(values["max_tokens"], notes)
+        return assembled([], "roots", budget_with(values["max_tokens"], [text, *notes]))
+    budget = budget_with(values["max_tokens"], notes)
     room = budget.left - 20
     parts = [_root(status, room) for status in statuses]
     shown = page_of([part.cost for part in parts], 1, room=room, most=len(parts))
@@ -84,7 +84,7 @@ def _lines(status: RootStatus) -> Iterator[str]:
 
 
 async def _add_root(call: Call, values: dict[str, Any]) -> Answer:
-    result = await added(call, values["path"], wait=values["wait"])
+    result = await add_root(call, values["path"], wait=values["wait"])
     parts = [
         Part(
             f"{root['path']}: {root['state']}, {quantity(root['files'], 'file')}",
@@ -95,7 +95,7 @@ async def _add_root(call: Call, values: dict[str, Any]) -> Answer:
     notes = [for_model(note) for root in result["roots"] for note in root.get("notes", [])]
     if any(root["state"] in _BUSY for root in result["roots"]):
         notes.append("indexing continues; what is indexed can be searched, and status shows how much is left")
-    return assembled(parts, "roots", noted(values["max_tokens"], notes))
+    return assembled(parts, "roots", budget_with(values["max_tokens"], notes))
 
 
 _ROOT_FIELDS = {"path": TEXT, "state": TEXT, "files": NUMBER}

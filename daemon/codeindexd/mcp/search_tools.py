@@ -8,7 +8,7 @@ from typing import Any
 
 from codeindexd.client.core import split_at_root
 from codeindexd.mcp import freshness
-from codeindexd.mcp.answers import Answer, noted
+from codeindexd.mcp.answers import Answer, budget_with
 from codeindexd.mcp.arguments import Kind, Parameter
 from codeindexd.mcp.call_scope import scope_of
 from codeindexd.mcp.grouped import grouped_answer
@@ -67,7 +67,7 @@ def _quotable(text: str) -> str:
 
 async def _search(call: Call, values: dict[str, Any]) -> Answer:
     scope = await scope_of(call, values["roots"])
-    notes = await freshness.synced(call.client, scope.roots) if values["sync"] else []
+    notes = await freshness.sync_roots(call.client, scope.roots) if values["sync"] else []
     limit, page, level = values["limit"], values["page"], values["level"]
     result = await call.client.search(
         written_query(values["query"], Mode(values["mode"])),
@@ -85,7 +85,7 @@ async def _search(call: Call, values: dict[str, Any]) -> Answer:
     searched = result.get("searched")
     files = "" if searched is None else f" in {quantity(searched, 'file')}"
     nothing = f"No hits{files}. Try other words, or grep for a word that must be in the code."
-    budget, query = noted(values["max_tokens"], notes), values["query"]
+    budget, query = budget_with(values["max_tokens"], notes), values["query"]
     if "groups" in result:
         return grouped_answer(result, scope, budget, query=query, limit=limit, page=page, nothing=nothing)
     return ranked_answer(result["hits"], scope, budget, query=query, limit=limit, page=page, nothing=nothing)
@@ -94,7 +94,7 @@ async def _search(call: Call, values: dict[str, Any]) -> Answer:
 async def _related(call: Call, values: dict[str, Any]) -> Answer:
     known = [root["path"] for root in (await call.client.roots())["roots"]]
     root, name = split_at_root(values["path"], known)
-    notes = await freshness.synced(call.client, [root]) if values["sync"] else []
+    notes = await freshness.sync_roots(call.client, [root]) if values["sync"] else []
     limit, page = values["limit"], values["page"]
     result = await call.client.related(root, name, values["line"], limit=min(limit * page + FURTHER, 1000))
     notes += [*map(for_model, result.get("notes", []))]
@@ -102,7 +102,7 @@ async def _related(call: Call, values: dict[str, Any]) -> Answer:
     return ranked_answer(
         result["hits"],
         Scope([root], call.project.base),
-        noted(values["max_tokens"], notes),
+        budget_with(values["max_tokens"], notes),
         query="",
         limit=limit,
         page=page,

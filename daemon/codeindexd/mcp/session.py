@@ -121,12 +121,12 @@ class Session:
         if terms is None and method == "server/discover":
             raise RpcError(protocol.INVALID_PARAMS, "server/discover needs a protocol version in params._meta")
         terms = terms or self._terms
-        result = await self._answered(method, params, terms, send)
+        result = await self._dispatch(method, params, terms, send)
         if result.get("resultType") == "input_required":
             return result
         return completed(method, terms, result)
 
-    async def _answered(self, method: str, params: Message, terms: Terms, send: Send) -> Message:
+    async def _dispatch(self, method: str, params: Message, terms: Terms, send: Send) -> Message:
         match method:
             case "server/discover":
                 versions = {"supportedVersions": list(VERSIONS)}

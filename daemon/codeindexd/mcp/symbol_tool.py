@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from codeindexd.mcp import freshness
-from codeindexd.mcp.answers import Answer, Budget, Part, cut_to, noted, with_notes
+from codeindexd.mcp.answers import Answer, Budget, Part, budget_with, cut_to, with_notes
 from codeindexd.mcp.arguments import Kind, Parameter
 from codeindexd.mcp.call_scope import scope_of
 from codeindexd.mcp.call_trees import call_tree
@@ -53,7 +53,7 @@ _FRAME_TOKENS = 40  # what is said after the uses
 async def _symbol(call: Call, values: dict[str, Any]) -> Answer:
     relation = Relation(values["of"])
     scope = await scope_of(call, values["roots"])
-    notes = await freshness.synced(call.client, scope.roots) if values["sync"] else []
+    notes = await freshness.sync_roots(call.client, scope.roots) if values["sync"] else []
     name, roots = values["name"], scope.roots
     result: Any
     match relation:
@@ -71,7 +71,7 @@ async def _symbol(call: Call, values: dict[str, Any]) -> Answer:
         return _definitions(result, scope, notes, values)
     if similar := result.get("similar"):
         notes.insert(0, f"no definition has this name; similar are: {', '.join(similar[:10])}")
-    budget = noted(values["max_tokens"], notes)
+    budget = budget_with(values["max_tokens"], notes)
     if relation is Relation.REFERENCES:
         return _references(result, scope, budget, values)
     name = cut_to(name, values["max_tokens"] // 8)
@@ -89,7 +89,7 @@ def _definitions(result: SymbolResult, scope: Scope, notes: list[str], values: d
     return ranked_answer(
         [*result["definitions"], *result.get("similar", [])],
         scope,
-        noted(values["max_tokens"], notes),
+        budget_with(values["max_tokens"], notes),
         query=values["name"],
         limit=_MOST_DEFINITIONS,
         page=values["page"],

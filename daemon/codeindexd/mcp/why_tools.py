@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from codeindexd.errors import UsageError
 from codeindexd.mcp import freshness
-from codeindexd.mcp.answers import Answer, Part, assembled, noted, page_of, with_notes
+from codeindexd.mcp.answers import Answer, Part, assembled, budget_with, page_of, with_notes
 from codeindexd.mcp.arguments import Kind, Parameter
 from codeindexd.mcp.call_scope import scope_of
 from codeindexd.mcp.excerpts import MAX_LINE_CHARS, MAX_PATH_CHARS, safe_cut
@@ -35,7 +35,7 @@ async def _why(call: Call, values: dict[str, Any]) -> Answer:
     if values["last_line"] is not None and values["last_line"] < line:
         raise UsageError(f"last_line {values['last_line']} is before line {line}", hint="give the smaller number first")
     result = await call.client.why(path, line, last_line=values["last_line"], limit=_EARLIER)
-    budget = noted(values["max_tokens"], map(for_model, result.get("notes", [])))
+    budget = budget_with(values["max_tokens"], map(for_model, result.get("notes", [])))
     parts = [*_origins(result), *_messages(result, budget.left // _BODY_SHARE), *_earlier(result)]
     head = f"{safe_cut(result['path'], MAX_PATH_CHARS)}:{result['start_line']}-{result['end_line']}"
     shown = page_of(
@@ -90,14 +90,14 @@ async def _history(call: Call, values: dict[str, Any]) -> Answer:
     if name is None and path is None:
         raise UsageError("history needs name or path", hint="give a file, a file and a line, or a definition's name")
     scope = await scope_of(call, values["roots"])
-    notes = await freshness.synced(call.client, scope.roots) if values["sync"] else []
+    notes = await freshness.sync_roots(call.client, scope.roots) if values["sync"] else []
     result = await call.client.history(
         name, path=path, line=line, roots=scope.roots, limit=min(_MOST_COMMITS * values["page"], MAX_LIMIT)
     )
     notes += [*scope.notes, *map(for_model, result.get("notes", []))]
     if similar := result.get("similar"):
         notes.append(f"no definition has this name; similar are: {', '.join(similar[:10])}")
-    budget = noted(values["max_tokens"], notes)
+    budget = budget_with(values["max_tokens"], notes)
     texts = [_with_changes(commit) for commit in result["commits"]]
     head = _history_head(result, scope)
     unread = result["total"] - len(texts) or (None if result["truncated"] else 0)
@@ -128,7 +128,7 @@ async def _together(call: Call, values: dict[str, Any]) -> Answer:
         raise UsageError("together needs name or path", hint="give a file, or the name of a definition")
     scope = await scope_of(call, values["roots"])
     result = await call.client.together(name, path=path, roots=scope.roots, limit=_MOST_COMPANIONS)
-    budget = noted(values["max_tokens"], [*scope.notes, *map(for_model, result.get("notes", []))])
+    budget = budget_with(values["max_tokens"], [*scope.notes, *map(for_model, result.get("notes", []))])
     texts = []
     for title, entries in (
         ("definitions", result.get("definitions", [])),

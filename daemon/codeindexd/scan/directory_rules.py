@@ -23,7 +23,7 @@ from codeindexd.scan.git_excludes import (
 from codeindexd.scan.ignore import IGNORE_FILES, PACKAGE_FILES, IgnoreRules, Source, Verdict
 from codeindexd.scan.relpath import ROOT, ancestors, join, parent_of
 from codeindexd.scan.rule_files import INDEX, ReadRuleFile, read_bounded
-from codeindexd.scan.safe_read import OPEN_FILE, file_stat, open_directory, opened
+from codeindexd.scan.safe_read import OPEN_FILE, closing_descriptor, file_stat, open_directory
 from codeindexd.scan.tracked import TrackedFiles
 from codeindexd.types import FileStat
 
@@ -74,7 +74,7 @@ class DirectoryRules:
             rules = self.of(parent_of(directory))
             rules.verdict(directory, is_dir=True)  # records whether it is kept only for the tracked files in it
             try:
-                with opened(open_directory(self._scan.root, directory)) as descriptor:
+                with closing_descriptor(open_directory(self._scan.root, directory)) as descriptor:
                     names = {name for name in _RULE_NAMES if _has_entry(descriptor, name)}
                     rules = self.enter(rules, directory, descriptor, names)
             except OSError as error:
@@ -197,7 +197,7 @@ def read_ignore_file(directory: int, name: bytes) -> bytes:
     that it ignores would be indexed.
     """
     try:
-        with opened(os.open(name, OPEN_FILE, dir_fd=directory)) as descriptor:
+        with closing_descriptor(os.open(name, OPEN_FILE, dir_fd=directory)) as descriptor:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return b""
             return os.read(descriptor, _MOST_IGNORE_BYTES)

@@ -21,7 +21,7 @@ from msgspec import Struct, field
 from xxhash import xxh3_128, xxh3_128_digest
 
 from codeindexd.errors import ShuttingDownError
-from codeindexd.scan.safe_read import OPEN_FILE, file_stat, is_settled, open_directory, opened, settles_soon
+from codeindexd.scan.safe_read import OPEN_FILE, closing_descriptor, file_stat, is_settled, open_directory, settles_soon
 from codeindexd.scan.size_limits import SizeLimits
 from codeindexd.types import Entry, FileStat, NodeKind
 
@@ -115,7 +115,7 @@ class Hasher:
             except OSError as error:
                 results += [_unreadable(path, known, error) for path, known, _ in group.files]
                 continue
-            with opened(directory):
+            with closing_descriptor(directory):
                 results += [self._file(directory, file, buffer) for file in group.files]
         return results
 

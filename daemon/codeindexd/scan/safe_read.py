@@ -93,7 +93,7 @@ def open_absolute(path: bytes) -> int:
 
 
 @contextmanager
-def opened(descriptor: int) -> Iterator[int]:
+def closing_descriptor(descriptor: int) -> Iterator[int]:
     """Provide ``descriptor``, and close it at the end of the block."""
     try:
         yield descriptor
@@ -104,7 +104,7 @@ def opened(descriptor: int) -> Iterator[int]:
 def lstat_beneath(root: int, path: bytes) -> os.stat_result | None:
     """Return the lstat of ``path`` below the open directory ``root``; None if it cannot be read or leads over links."""
     try:
-        with opened(open_directory(root, parent_of(path))) as descriptor:
+        with closing_descriptor(open_directory(root, parent_of(path))) as descriptor:
             return os.stat(name_of(path), dir_fd=descriptor, follow_symlinks=False)
     except OSError:
         return None

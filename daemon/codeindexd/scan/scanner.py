@@ -22,7 +22,7 @@ from codeindexd.scan.ignore import IGNORE_FILES, IgnoreRules, Verdict
 from codeindexd.scan.merkle import Tree
 from codeindexd.scan.relpath import ROOT, name_of, parent_of
 from codeindexd.scan.rule_files import ReadRuleFile, RuleFileRecorder, RuleFiles, read_bounded
-from codeindexd.scan.safe_read import OPEN_DIRECTORY, is_settled, lstat_beneath, open_directory, opened
+from codeindexd.scan.safe_read import OPEN_DIRECTORY, closing_descriptor, is_settled, lstat_beneath, open_directory
 from codeindexd.scan.size_limits import SizeLimits
 from codeindexd.scan.targets import targets_of
 from codeindexd.scan.tracked import RepositoryPaths
@@ -137,7 +137,7 @@ class Scanner:
         started = time.perf_counter()
         recorder = RuleFileRecorder(self._root)
         findings = Findings()
-        with opened(self._open_root()) as root:
+        with closing_descriptor(self._open_root()) as root:
             scan = self._input(root, known, recorder.read, should_stop, decided_by_git, applied_rules)
             rules = self._directory_rules(scan, findings)
             targets = targets_of(below, scan, rules, findings)
@@ -178,7 +178,7 @@ class Scanner:
         A path that does not exist is judged as a file of that name. Raises PathRefusedError if the root cannot be
         opened.
         """
-        with opened(self._open_root()) as root:
+        with closing_descriptor(self._open_root()) as root:
             scan = self._input(root, Tree({}, {}), read_bounded, _never)
             rules = self._directory_rules(scan, Findings())
             for end in [at for at in range(len(path) + 1) if path and path[at : at + 1] in (b"/", b"")]:
@@ -199,7 +199,7 @@ class Scanner:
             return _LINK
         try:
             if stat.S_ISDIR(status.st_mode):
-                with opened(open_directory(root, path)) as descriptor, os.scandir(descriptor) as listing:
+                with closing_descriptor(open_directory(root, path)) as descriptor, os.scandir(descriptor) as listing:
                     return rules.content_verdict(parent, path, {os.fsencode(item.name) for item in listing})
         except OSError:
             return UNREADABLE

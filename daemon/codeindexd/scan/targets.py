@@ -12,7 +12,7 @@ from codeindexd.scan.findings import Findings, ScanInput
 from codeindexd.scan.ignore import IGNORE_FILES, PACKAGE_FILES, VENDOR, VENDOR_CONTENT
 from codeindexd.scan.relpath import collapse, join, name_of, parent_of
 from codeindexd.scan.rule_files import INDEX
-from codeindexd.scan.safe_read import file_stat, lstat_beneath, open_directory, opened
+from codeindexd.scan.safe_read import closing_descriptor, file_stat, lstat_beneath, open_directory
 from codeindexd.types import NodeKind
 
 _MARKER_FILES = frozenset({b"pyvenv.cfg", b"CACHEDIR.TAG"})
@@ -118,7 +118,7 @@ def _has_another_name(root: int, path: bytes) -> bool:
     if other == name:
         return False
     try:
-        with opened(open_directory(root, parent_of(path))) as directory:
+        with closing_descriptor(open_directory(root, parent_of(path))) as directory:
             found = os.stat(name, dir_fd=directory, follow_symlinks=False)
             folded = os.stat(other, dir_fd=directory, follow_symlinks=False)
             return os.path.samestat(found, folded) and name not in os.listdir(directory)  # noqa: PTH208

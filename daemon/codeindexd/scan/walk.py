@@ -18,7 +18,7 @@ from codeindexd.scan.hashing import Group
 from codeindexd.scan.ignore import IgnoreRules
 from codeindexd.scan.merkle import leaf_hash
 from codeindexd.scan.relpath import name_of, parent_of
-from codeindexd.scan.safe_read import OPEN_DIRECTORY, file_stat, open_directory, opened
+from codeindexd.scan.safe_read import OPEN_DIRECTORY, closing_descriptor, file_stat, open_directory
 from codeindexd.types import Entry, NodeKind
 
 _MOST_OPEN = 64  # directories on the way down that stay open; those further up are reopened for their next child
@@ -69,7 +69,7 @@ class Walk:
         name = name_of(target)
         try:
             parent = self._rules.of(parent_of(target))
-            with opened(open_directory(scan.root, parent_of(target))) as descriptor:
+            with closing_descriptor(open_directory(scan.root, parent_of(target))) as descriptor:
                 stat_of = functools.partial(os.stat, name, dir_fd=descriptor)
                 status = stat_of(follow_symlinks=False)
                 is_dir = stat.S_ISDIR(status.st_mode)

@@ -115,8 +115,8 @@ class IndexWriter:
             self._publish()
             self.recovery.mark_checksums_verified()
             undo.pop_all()
-        self.catalog.report_wakes_to(lambda: AWAKE.used(self))
-        AWAKE.used(self)
+        self.catalog.report_wakes_to(lambda: AWAKE.mark_used(self))
+        AWAKE.mark_used(self)
 
     # rest
 
@@ -148,7 +148,7 @@ class IndexWriter:
         with self._use_lock:
             if not self._at_rest or self._closed:
                 return
-            AWAKE.used(self)
+            AWAKE.mark_used(self)
             with contextlib.ExitStack() as undo:
                 self._open_projections(undo)
                 self._publish()
@@ -169,7 +169,7 @@ class IndexWriter:
             with self._use_lock:
                 self._users -= 1
             if not self._closed:
-                AWAKE.used(self)
+                AWAKE.mark_used(self)
 
     # opening
 

@@ -40,7 +40,7 @@ class AwakeStores:
     def __len__(self) -> int:
         return len(self._awake)
 
-    def used(self, stores: Closable) -> None:
+    def mark_used(self, stores: Closable) -> None:
         """Record that ``stores`` are open and in use now."""
         with self._changed:
             self._awake.pop(stores, None)

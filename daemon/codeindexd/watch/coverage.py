@@ -12,7 +12,7 @@ from types import TracebackType
 from msgspec import Struct, field
 
 from codeindexd.scan.relpath import ROOT, is_covered
-from codeindexd.scan.safe_read import LONGEST_PATH, VANISHED, open_absolute, opened
+from codeindexd.scan.safe_read import LONGEST_PATH, VANISHED, closing_descriptor, open_absolute
 from codeindexd.watch import mounts
 from codeindexd.watch.change_reader import GIT_DIRECTORIES
 
@@ -193,7 +193,7 @@ def _is_readable_directory(path: bytes, *, follow: bool) -> bool | None:
     """Return True if ``path`` is a directory and can be read; None if that cannot be determined now."""
     try:
         if len(path) > LONGEST_PATH:
-            with opened(open_absolute(path)) as directory:
+            with closing_descriptor(open_absolute(path)) as directory:
                 return os.access(f"/proc/self/fd/{directory}", os.R_OK)
         status = os.stat(path) if follow else os.lstat(path)  # noqa: PTH116 - bytes paths
     except OSError as error:

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import structlog
 from watchfiles import Change
 
-from codeindexd.scan.safe_read import LONGEST_PATH, open_absolute, opened
+from codeindexd.scan.safe_read import LONGEST_PATH, closing_descriptor, open_absolute
 from codeindexd.watch import filesystem
 from codeindexd.watch.pacer import PollPacer
 
@@ -192,7 +192,7 @@ class Inotify:
             while not pace.is_stopped:
                 changes = news.get()
                 if changes is overflow:
-                    pace.overflowed()
+                    pace.report_overflow()
                 elif isinstance(changes, OSError):
                     raise changes
                 elif changes:
@@ -241,7 +241,7 @@ class Inotify:
             code = ctypes.get_errno()
         else:
             try:
-                with opened(open_absolute(path)) as directory:
+                with closing_descriptor(open_absolute(path)) as directory:
                     short = b"/proc/self/fd/%d" % directory
                     wd = self._libc.inotify_add_watch(self._descriptor, short, ctypes.c_uint32(_EVENT_MASK))
                     code = ctypes.get_errno()

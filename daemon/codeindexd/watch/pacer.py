@@ -75,7 +75,7 @@ class PollPacer:
         """Record that the watching thread polls again after delivering events, so that the delivery is not a stall."""
         self._active = self._polled_at = time.monotonic()
 
-    def overflowed(self) -> None:
+    def report_overflow(self) -> None:
         """Report that the kernel dropped events."""
         self._on_stall(math.inf)
 

@@ -61,7 +61,7 @@ class ModelProcess:
         """
         async with self._lock.hold(first=query):
             while True:
-                child = await self._loaded_process()
+                child = await self._ensure_loaded()
                 self._number += 1
                 await child.send([wire.Encode(self._number, texts, query)])
                 answer = await self._receive_answer(child)
@@ -79,7 +79,7 @@ class ModelProcess:
         """Stop the process, if it is running."""
         await self._stop()
 
-    async def _loaded_process(self) -> Child:
+    async def _ensure_loaded(self) -> Child:
         """Return the process with the model loaded, starting it if needed. Raises EmbedderError."""
         if self._load_error is not None:
             when, error = self._load_error

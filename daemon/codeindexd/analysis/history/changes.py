@@ -303,7 +303,7 @@ def quick_hunks(old: bytes, new: bytes) -> list[Hunk]:
     return [Hunk(before + bool(old_lines), old_lines, before + bool(new_lines), new_lines)]
 
 
-def counted(hunks: Iterable[Hunk]) -> tuple[int, int]:
+def count_lines(hunks: Iterable[Hunk]) -> tuple[int, int]:
     """Return how many lines ``hunks`` add and remove."""
     added = removed = 0
     for hunk in hunks:

@@ -17,7 +17,7 @@ from codeindexd.analysis.history.changes import (
     TreeChange,
     changes_of,
     content_of,
-    counted,
+    count_lines,
     is_binary,
     quick_hunks,
 )
@@ -178,7 +178,7 @@ def _counted_changes(
                 old, new = texts
                 budget -= len(old) + len(new)
                 hunks = quick_hunks(old, new)
-                added, removed = counted(hunks)
+                added, removed = count_lines(hunks)
                 language = _language(change.path)
                 if diff is not None:
                     diff.add(change.path, new, hunks)

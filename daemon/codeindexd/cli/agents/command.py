@@ -104,22 +104,22 @@ class Agents:
         outcomes = []
         for file in files:
             try:
-                change = self._planned(client, file)
-                outcome = self._carried_out(change)
+                change = self._plan(client, file)
+                outcome = self._carry_out(change)
             except (FailedError, OSError) as error:
-                outcome = self._failed(client, file, error)
+                outcome = self._record_failure(client, file, error)
             outcomes.append({"name": client.name, "path": str(file), **outcome})
             self._say(client, file, outcome)
         return outcomes
 
-    def _failed(self, client: Client, file: Path, error: FailedError | OSError) -> dict[str, Any]:
+    def _record_failure(self, client: Client, file: Path, error: FailedError | OSError) -> dict[str, Any]:
         """Remember a failure, which does not keep other files from being changed; return the outcome."""
         what = error.message if isinstance(error, FailedError) else error.strerror or str(error)
         failure = FailedError(f"{client.title}: {file}: {what}", hint=getattr(error, "hint", ""))
         self._failures.append(failure)
         return {"outcome": "failed", "error": failure.message, "hint": failure.hint}
 
-    def _planned(self, client: Client, file: Path) -> Change:
+    def _plan(self, client: Client, file: Path) -> Change:
         """Return the change of a file. Raises FailedError if it cannot be read."""
         text = read(file)
         if self._args.action == "install":
@@ -147,7 +147,7 @@ class Agents:
         program = "codeindex" if self._project is not None or not found else absolute(found)
         return (program, "mcp", *options)
 
-    def _carried_out(self, change: Change) -> dict[str, Any]:
+    def _carry_out(self, change: Change) -> dict[str, Any]:
         """Show a change and make it, unless it is empty, refused or only to be shown."""
         if change.is_empty:
             return {"outcome": "unchanged"}

@@ -12,7 +12,7 @@ from codeindexd.errors import FailedError
 
 
 @contextlib.contextmanager
-def _limited_depth() -> Iterator[None]:
+def _limit_depth() -> Iterator[None]:
     """Raise FailedError for text that is nested too deeply for the parsers, which are recursive."""
     try:
         yield
@@ -20,7 +20,7 @@ def _limited_depth() -> Iterator[None]:
         raise FailedError("it is nested too deeply", hint="correct the file first") from None
 
 
-@_limited_depth()
+@_limit_depth()
 def entry_in(text: str, client: Client) -> Any:
     """Return our entry, None if there is none. Raises FailedError for a file that cannot be read."""
     match client.format:
@@ -32,7 +32,7 @@ def entry_in(text: str, client: Client) -> Any:
             return _value_at(text, client, client.path)
 
 
-@_limited_depth()
+@_limit_depth()
 def with_entry(text: str, client: Client, command: Command, *, in_project: bool) -> str:
     """Return the text with our entry; the same text if it is there already.
 
@@ -56,7 +56,7 @@ def with_entry(text: str, client: Client, command: Command, *, in_project: bool)
             return str(wanted)
 
 
-@_limited_depth()
+@_limit_depth()
 def without_entry(text: str, client: Client) -> str:
     """Return the text without our entry. Raises FailedError, as ``with_entry`` does."""
     match client.format:
