@@ -1,8 +1,13 @@
-"""The types of results, as documented in the protocol. ``NotRequired`` marks fields that may be missing."""
+"""The types of results, as documented in the protocol. ``NotRequired`` marks fields that may be missing.
+
+There is a section for each group of methods.
+"""
 
 from __future__ import annotations
 
 from typing import NotRequired, TypedDict
+
+# hits and definitions: search, related, symbol
 
 
 class Place(TypedDict):
@@ -56,19 +61,6 @@ class Copy(TypedDict):
     end_line: int
 
 
-class Hit(Place):
-    """A chunk in a ranked answer. ``explain`` has the parts of the score, if requested.
-
-    There are ``copy_count`` other places with the same text; ``copies`` has at most a hundred of them.
-    """
-
-    score: float
-    copy_count: NotRequired[int]
-    copies: NotRequired[list[Copy]]
-    explain: NotRequired[dict[str, float]]
-    last_commit: NotRequired[LastCommit | None]
-
-
 class LastCommit(TypedDict):
     """The last commit of a hit: ``of`` its "definition", or of the whole "file"."""
 
@@ -80,19 +72,17 @@ class LastCommit(TypedDict):
     of: str
 
 
-class HistoryEntry(TypedDict):
-    """The status of a root's history: "off", "waiting", "indexing", "complete" or "unavailable", with the reason."""
+class Hit(Place):
+    """A chunk in a ranked answer. ``explain`` has the parts of the score, if requested.
 
-    state: str
-    commits: int
-    total: int
-    branch: NotRequired[str]
-    truncated: NotRequired[bool]
-    shallow: NotRequired[bool]
-    missing: NotRequired[int]
-    unreadable: NotRequired[int]
-    reason: NotRequired[str]
-    hint: NotRequired[str]
+    There are ``copy_count`` other places with the same text; ``copies`` has at most a hundred of them.
+    """
+
+    score: float
+    copy_count: NotRequired[int]
+    copies: NotRequired[list[Copy]]
+    explain: NotRequired[dict[str, float]]
+    last_commit: NotRequired[LastCommit | None]
 
 
 class Group(TypedDict):
@@ -125,6 +115,25 @@ class SearchResult(TypedDict):
     groups: NotRequired[list[Group]]
     searched: NotRequired[int]
     notes: NotRequired[list[str]]
+
+
+class SymbolResult(TypedDict):
+    """The places where a name is defined and, if requested, where it is used.
+
+    ``state`` is the worst of the roots searched. Where no name is equal, ``similar`` has definitions of the names that
+    match best, and ``match`` says how they do: ``last_part``, ``prefix``, ``part`` or ``spelling``.
+    """
+
+    symbol: str
+    state: NotRequired[str]
+    match: NotRequired[str]
+    similar: NotRequired[list[Definition]]
+    notes: NotRequired[list[str]]
+    definitions: list[Definition]
+    references: list[Place]
+
+
+# lines: grep
 
 
 class Line(TypedDict):
@@ -181,20 +190,7 @@ class GrepResult(TypedDict):
     notes: NotRequired[list[str]]
 
 
-class SymbolResult(TypedDict):
-    """The places where a name is defined and, if requested, where it is used.
-
-    ``state`` is the worst of the roots searched. Where no name is equal, ``similar`` has definitions of the names that
-    match best, and ``match`` says how they do: ``last_part``, ``prefix``, ``part`` or ``spelling``.
-    """
-
-    symbol: str
-    state: NotRequired[str]
-    match: NotRequired[str]
-    similar: NotRequired[list[Definition]]
-    notes: NotRequired[list[str]]
-    definitions: list[Definition]
-    references: list[Place]
+# the code graph: refs, callers, callees, impact, outline, map
 
 
 class DefinitionEntry(TypedDict):
@@ -402,6 +398,9 @@ class MapResult(TypedDict):
     clock: str
     state: str
     notes: NotRequired[list[str]]
+
+
+# histories: log, why, history, together
 
 
 class PersonEntry(TypedDict):
@@ -615,6 +614,9 @@ class TogetherResult(TypedDict):
     notes: NotRequired[list[str]]
 
 
+# roots: add, remove, list, and the progress of their indexing
+
+
 class AdoptedIndex(TypedDict):
     """The root whose index was adopted, and how many of the new root's files were the same there, and how many not."""
 
@@ -666,16 +668,22 @@ class Progress(TypedDict):
     files_total: int
     chunks_done: int
     files_per_s: float
+    chunks_per_s: NotRequired[float]
     eta_s: float | None
     state: NotRequired[str]
     root: NotRequired[str]
+    root_b64: NotRequired[str]
     activity: NotRequired[str]
+
+
+# health: status, sync, verify, explain
 
 
 class Failure(TypedDict):
     """A file that could not be indexed. ``next_retry`` is a Unix time in seconds, None: only if the file changes."""
 
     path: str
+    path_b64: NotRequired[str]
     stage: str
     error: str
     attempts: int
@@ -705,13 +713,30 @@ class BusyFile(TypedDict):
     """A file that changes all the time, so that it is scanned only every ``every_s`` seconds, or by a sync."""
 
     path: str
+    path_b64: NotRequired[str]
     every_s: float
+
+
+class HistoryEntry(TypedDict):
+    """The status of a root's history: "off", "waiting", "indexing", "complete" or "unavailable", with the reason."""
+
+    state: str
+    commits: int
+    total: int
+    branch: NotRequired[str]
+    truncated: NotRequired[bool]
+    shallow: NotRequired[bool]
+    missing: NotRequired[int]
+    unreadable: NotRequired[int]
+    reason: NotRequired[str]
+    hint: NotRequired[str]
 
 
 class RootStatus(TypedDict):
     """Health of one root."""
 
     path: str
+    path_b64: NotRequired[str]
     state: str
     clock: str
     root_hash: str
@@ -786,6 +811,7 @@ class Difference(TypedDict):
     """A difference between the index and the disk. ``what`` is its kind."""
 
     path: str
+    path_b64: NotRequired[str]
     what: str
     detail: str
 
@@ -794,8 +820,12 @@ class VerifiedRoot(TypedDict):
     """The differences that ``verify`` found in one root; ``not_verified`` says why nothing was compared."""
 
     path: str
+    path_b64: NotRequired[str]
     files_checked: int
     chunks_checked: int
+    vectors_checked: NotRequired[int]
+    failed_files: NotRequired[int]
+    commits_checked: NotRequired[int]
     differences: list[Difference]
     repaired: NotRequired[bool]
     notes: NotRequired[list[str]]
@@ -849,6 +879,8 @@ class ExplainResult(TypedDict):
     """
 
     path: str
+    path_b64: NotRequired[str]
+    root: NotRequired[str]
     indexed: bool
     reason: str
     rule: str
@@ -860,6 +892,9 @@ class ExplainResult(TypedDict):
     failure: Failure | None
     summary: NotRequired[DirectorySummary]
     hint: NotRequired[str]
+
+
+# the daemon: metrics, server information, notifications
 
 
 class MetricsResult(TypedDict):
