@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -16,7 +15,7 @@ import anyio.to_thread
 from codeindexd.analysis.history.location import GitLocation, locate
 from codeindexd.daemon import commit_log_responses
 from codeindexd.daemon.request_paths import paths_of
-from codeindexd.daemon.server import Connection, Handler
+from codeindexd.daemon.server import Connection, Handler, Params, Result
 from codeindexd.errors import NoHistoryError, TimedOutError
 from codeindexd.protocol.places import bytes_of_path, path_to_json
 from codeindexd.roots import Root
@@ -26,8 +25,6 @@ from codeindexd.search.history.log import CommitHit, CommitSearcher, LogAnswer
 from codeindexd.search.history.query import CommitQuery, parse_commit_query
 from codeindexd.waiting import run_all
 
-Params = Mapping[str, Any]
-Result = dict[str, Any]
 _DEFAULT_LIMIT = 10
 _SYNC_S = 30.0  # that a question waits for a history to be complete
 

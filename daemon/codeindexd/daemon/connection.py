@@ -25,7 +25,10 @@ from codeindexd.waiting import Broadcast
 
 log = structlog.get_logger(__name__)
 
-Handler: TypeAlias = "Callable[[Mapping[str, Any], Connection], Awaitable[Mapping[str, Any]]]"
+Params: TypeAlias = Mapping[str, Any]
+Result: TypeAlias = dict[str, Any]
+Handler: TypeAlias = "Callable[[Params, Connection], Awaitable[Result]]"
+"""Answers the requests of one method, whose parameters are validated and complete."""
 
 _PIECE = 1 << 16
 _LINGER_S = 1.0

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import anyio.to_thread
 
 from codeindexd.daemon import graph_responses
 from codeindexd.daemon.request_paths import path_below, path_of, paths_of
-from codeindexd.daemon.server import Connection, Handler
+from codeindexd.daemon.server import Connection, Handler, Params, Result
 from codeindexd.errors import UsageError
 from codeindexd.roots import Root
 from codeindexd.roots.supervisor import RootSupervisor
 from codeindexd.scan.git_changes import Changes, changed_files
 from codeindexd.search.graph.queries import Asked, GraphSearcher, Place
-
-Params = Mapping[str, Any]
-Result = dict[str, Any]
 
 
 class GraphHandlers:

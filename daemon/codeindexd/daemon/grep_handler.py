@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import anyio.to_thread
 from msgspec.structs import replace
 
 from codeindexd.daemon import encoding, grep_responses, not_searched
 from codeindexd.daemon.request_paths import follow_links, path_below, paths_of
-from codeindexd.daemon.server import Connection
+from codeindexd.daemon.server import Connection, Params, Result
 from codeindexd.daemon.synchronizer import Synchronizer
 from codeindexd.errors import InvalidQueryError, UsageError
 from codeindexd.protocol.methods import MAX_LINES
@@ -24,8 +23,6 @@ from codeindexd.search.line_matcher import LineMatcher
 from codeindexd.search.query import language_filter, split_globs
 from codeindexd.search.searcher import Searcher
 
-Params = Mapping[str, Any]
-Result = dict[str, Any]
 # of an answer that is not streamed
 _LIMIT = 1000  # lines
 _BUDGET_S = 10.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from codeindexd.daemon.graph_handlers import GraphHandlers
 from codeindexd.daemon.grep_handler import GrepHandler
 from codeindexd.daemon.history_questions import HistoryQuestions
 from codeindexd.daemon.request_paths import follow_links, path_of, paths_of, real_path
-from codeindexd.daemon.server import Connection, Handler
+from codeindexd.daemon.server import Connection, Handler, Params, Result
 from codeindexd.daemon.status_entries import StatusEntries
 from codeindexd.daemon.subscriptions import Subscriptions, VerifyProgress
 from codeindexd.daemon.synchronizer import SEARCH_SYNC_TIMEOUT_S, Synchronizer, that_can_be_synced
@@ -45,8 +45,6 @@ from codeindexd.search.searcher import Searcher
 from codeindexd.storage.catalog import SCHEMA_VERSION
 from codeindexd.types import RootState
 
-Params = Mapping[str, Any]
-Result = dict[str, Any]
 _HISTORY_BEGINS_S = 2.0
 _SYNC_TIMEOUT_S = 60.0
 

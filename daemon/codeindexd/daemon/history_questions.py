@@ -6,7 +6,7 @@ import math
 import os
 import shlex
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from codeindexd.analysis.history.refs import Heads, read_heads
 from codeindexd.daemon import history_answers as answers
 from codeindexd.daemon.commit_log_handler import caught_up, own_repository, with_notes
 from codeindexd.daemon.request_paths import path_below, path_of, paths_of
+from codeindexd.daemon.server import Params, Result
 from codeindexd.errors import (
     FailedError,
     NoHistoryError,
@@ -38,8 +39,6 @@ from codeindexd.search.history import changes
 from codeindexd.search.history.changes import TogetherDefinitions, TouchedDefinition
 from codeindexd.workers.pool import WorkerPool
 
-Params = Mapping[str, Any]
-Result = dict[str, Any]
 T = TypeVar("T")
 _MOST_DEFINITIONS = 5  # of one name, whose histories are shown together
 

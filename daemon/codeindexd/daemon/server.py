@@ -16,11 +16,11 @@ import anyio.to_thread
 import structlog
 
 from codeindexd import protocol
-from codeindexd.daemon.connection import Connection, Handler, Limits
+from codeindexd.daemon.connection import Connection, Handler, Limits, Params, Result
 from codeindexd.daemon.listener import Listener
 from codeindexd.errors import CodeindexError, FailedError, PathRefusedError
 
-__all__ = ["Connection", "Handler", "Limits", "Server"]
+__all__ = ["Connection", "Handler", "Limits", "Params", "Result", "Server"]
 
 log = structlog.get_logger(__name__)
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})

@@ -19,6 +19,7 @@ from codeindexd.mcp.tool import (
     ROOTS,
     SYNC,
     TEXT,
+    TEXTS,
     Call,
     Tool,
     listed,
@@ -167,7 +168,7 @@ OUTLINE = Tool(
         MAX_TOKENS,
         PAGE,
     ),
-    output=output_schema(definitions={"type": "array", "items": TEXT}, total=NUMBER, more=TEXT),
+    output=output_schema(definitions=TEXTS, total=NUMBER, more=TEXT),
     run=_outline,
 )
 
@@ -205,8 +206,8 @@ IMPACT = Tool(
     ),
     output=output_schema(
         total=NUMBER,
-        affected=listed(path=TEXT, lines={"type": "array", "items": TEXT}),
-        tests={"type": "array", "items": TEXT},
+        affected=listed(path=TEXT, lines=TEXTS),
+        tests=TEXTS,
         test_files=NUMBER,
         more=TEXT,
     ),

@@ -21,6 +21,7 @@ from codeindexd.mcp.tool import (
     ROOTS,
     SYNC,
     TEXT,
+    TEXTS,
     Call,
     Tool,
     listed,
@@ -165,7 +166,7 @@ GREP = Tool(
     output=output_schema(
         total=NUMBER,
         files=NUMBER,
-        matches=listed(path=TEXT, lines={"type": "array", "items": TEXT}),
+        matches=listed(path=TEXT, lines=TEXTS),
         more=TEXT,
         message=TEXT,
     ),

@@ -10,7 +10,7 @@ from codeindexd.mcp.arguments import Kind, Parameter
 from codeindexd.mcp.call_scope import add_root, scope_of
 from codeindexd.mcp.excerpts import middle_cut
 from codeindexd.mcp.scope import ALL
-from codeindexd.mcp.tool import MAX_TOKENS, NUMBER, ROOTS, TEXT, Call, Tool, listed, output_schema
+from codeindexd.mcp.tool import MAX_TOKENS, NUMBER, ROOTS, TEXT, TEXTS, Call, Tool, listed, output_schema
 from codeindexd.mcp.tool_errors import for_model
 from codeindexd.quantities import quantity
 
@@ -114,7 +114,7 @@ STATUS = Tool(
             chunks=NUMBER,
             pending_files=NUMBER,
             failed_files=NUMBER,
-            details={"type": "array", "items": TEXT},
+            details=TEXTS,
         ),
         more=TEXT,
     ),

@@ -22,6 +22,7 @@ from codeindexd.mcp.tool import (
     ROOTS,
     SYNC,
     TEXT,
+    TEXTS,
     Call,
     Tool,
     listed,
@@ -118,7 +119,7 @@ _LIMIT = Parameter(
     maximum=_MOST_HITS,
     aliases=("max_results", "top_k", "n"),
 )
-_OUTPUT = output_schema(hits=listed(**HIT_FIELDS), further={"type": "array", "items": TEXT}, more=TEXT, message=TEXT)
+_OUTPUT = output_schema(hits=listed(**HIT_FIELDS), further=TEXTS, more=TEXT, message=TEXT)
 
 SEARCH = Tool(
     name="search",

@@ -14,7 +14,7 @@ from codeindexd.mcp.call_trees import call_tree
 from codeindexd.mcp.excerpts import MAX_NAME_CHARS, MAX_PATH_CHARS, cut_line, middle_cut, words_of
 from codeindexd.mcp.lines_by_file import FileLine, page_of_lines, shown_lines
 from codeindexd.mcp.ranked import HIT_FIELDS, ranked_answer
-from codeindexd.mcp.tool import MAX_TOKENS, NUMBER, PAGE, ROOTS, SYNC, TEXT, Call, Tool, listed, output_schema
+from codeindexd.mcp.tool import MAX_TOKENS, NUMBER, PAGE, ROOTS, SYNC, TEXT, TEXTS, Call, Tool, listed, output_schema
 from codeindexd.mcp.tool_errors import for_model
 from codeindexd.quantities import quantity
 
@@ -177,12 +177,12 @@ SYMBOL = Tool(
     ),
     output=output_schema(
         hits=listed(**HIT_FIELDS),
-        further={"type": "array", "items": TEXT},
-        uses=listed(path=TEXT, lines={"type": "array", "items": TEXT}),
+        further=TEXTS,
+        uses=listed(path=TEXT, lines=TEXTS),
         total=NUMBER,
         files=NUMBER,
-        callers={"type": "array", "items": TEXT},
-        callees={"type": "array", "items": TEXT},
+        callers=TEXTS,
+        callees=TEXTS,
         defined=TEXT,
         more=TEXT,
         message=TEXT,

@@ -75,6 +75,7 @@ def listed(**properties: Any) -> dict[str, Any]:
 
 
 TEXT: Mapping[str, Any] = {"type": "string"}
+TEXTS: Mapping[str, Any] = {"type": "array", "items": TEXT}
 NUMBER: Mapping[str, Any] = {"type": "integer"}
 
 ROOTS = Parameter(

@@ -11,7 +11,7 @@ from codeindexd.mcp.answers import Answer, Part, assembled, budget_with, page_of
 from codeindexd.mcp.arguments import Kind, Parameter
 from codeindexd.mcp.call_scope import scope_of
 from codeindexd.mcp.excerpts import MAX_LINE_CHARS, MAX_PATH_CHARS, safe_cut
-from codeindexd.mcp.tool import MAX_TOKENS, NUMBER, PAGE, ROOTS, SYNC, TEXT, Call, Tool, output_schema
+from codeindexd.mcp.tool import MAX_TOKENS, NUMBER, PAGE, ROOTS, SYNC, TEXT, TEXTS, Call, Tool, output_schema
 from codeindexd.mcp.tool_errors import for_model
 from codeindexd.protocol.methods import MAX_LIMIT
 from codeindexd.protocol.printable import day_of, safe
@@ -174,7 +174,6 @@ def _paged(
 
 _PATH = Parameter("path", Kind.PATH, "A file; as path:line, a line of it.", aliases=("file", "file_path", "filename"))
 _NAME = Parameter("name", Kind.TEXT, "The name of a definition, plain or qualified.", aliases=("symbol", "query"))
-_LINES = {"type": "array", "items": TEXT}
 
 WHY = Tool(
     name="why",
@@ -197,7 +196,7 @@ WHY = Tool(
         MAX_TOKENS,
         PAGE,
     ),
-    output=output_schema(history=_LINES, more=TEXT),
+    output=output_schema(history=TEXTS, more=TEXT),
     run=_why,
 )
 
@@ -217,7 +216,7 @@ HISTORY = Tool(
         PAGE,
         SYNC,
     ),
-    output=output_schema(commits=_LINES, total=NUMBER, more=TEXT),
+    output=output_schema(commits=TEXTS, total=NUMBER, more=TEXT),
     run=_history,
 )
 
@@ -229,6 +228,6 @@ TOGETHER = Tool(
         "after an edit, to find what else may have to change, such as a counterpart, a list, a test or a document."
     ),
     parameters=(_NAME, _PATH, ROOTS, MAX_TOKENS, PAGE),
-    output=output_schema(together=_LINES, total=NUMBER, more=TEXT),
+    output=output_schema(together=TEXTS, total=NUMBER, more=TEXT),
     run=_together,
 )
