@@ -109,7 +109,7 @@ class Connection:
             await self._send(line, stall_s=math.inf)
 
     def on_close(self, hook: Callable[[], None]) -> None:
-        """Have ``hook`` called once when the connection ends, for whatever reason."""
+        """Call ``hook`` once when the connection ends, for whatever reason."""
         self._close_hooks.append(hook)
 
     # for the server

@@ -229,7 +229,7 @@ class HistoryQuestions:
         return None
 
     async def _ask(self, root: Root, path: bytes, **lines: int) -> LineAnswer:
-        """Have a worker answer a question about lines. Raises what it refuses, and FailedError."""
+        """Ask a worker a question about lines, and return its answer. Raises what it refuses, and FailedError."""
         await anyio.to_thread.run_sync(_check_readable, root, path)
         git = await anyio.to_thread.run_sync(_repository_of, root, path)
         if git.location.top is None:

@@ -87,7 +87,7 @@ class CatchUp:
         self._caught_up.notify_all()
 
     def _report_lag(self) -> None:
-        """Say that the index is catching up. An error stays the problem until something could be written again."""
+        """Report that the index is catching up. An error stays the problem until something could be written again."""
         self._problems.set(ProblemKey.CATCH_UP, _LAGGING)
 
     async def wait_for_lexical(self) -> None:

@@ -26,7 +26,7 @@ Answered = TypeVar("Answered", bound=requests.Answer)
 async def ask(
     pool: WorkerPool, request: requests.Request, wanted: type[Answered], *, about: Path, urgent: bool = False
 ) -> Answered:
-    """Have a worker answer one request, with an answer of the type ``wanted``. Errors name the path ``about``.
+    """Send a request to a worker, and return its answer of the type ``wanted``. Errors name the path ``about``.
 
     Raises what the worker refuses: NoHistoryError if the repository cannot be read, UsageError if the question makes no
     sense. Raises FailedError if answering failed, and WorkerError without an answer.

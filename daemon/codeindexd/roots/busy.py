@@ -52,17 +52,17 @@ class BusyFiles:
         self._files: dict[bytes, _File] = {}
 
     def add(self, paths: Iterable[bytes]) -> None:
-        """Have ``paths``, which events named, scanned once they have settled; busy files later."""
+        """Schedule scans of ``paths``, which events named: of busy files later, of others once they have settled."""
         if due := self._delay_busy(paths, self._clock()):
             self._hints.add(due)
 
     def add_later(self, paths: Iterable[bytes]) -> None:
-        """Have ``paths``, which changed while they were read, scanned again after a moment."""
+        """Schedule another scan of ``paths``, which changed while they were read."""
         if due := self._delay_busy(paths, self._clock()):
             self._hints.add_later(due)
 
     def check_later(self, paths: Iterable[bytes]) -> None:
-        """Have ``paths``, which were modified too recently to trust their stat, checked after a moment."""
+        """Schedule a check of ``paths``, which were modified too recently to trust their stat."""
         if due := self._delay_busy(paths, self._clock()):
             self._hints.check_later(due)
 
@@ -86,7 +86,7 @@ class BusyFiles:
         return True
 
     def scan_delayed(self) -> None:
-        """Have all files whose scans are delayed scanned now."""
+        """Schedule the delayed scans of all files for now."""
         if waiting := [path for path, file in self._files.items() if file.is_delayed]:
             self._hints.add(waiting)
 

@@ -51,11 +51,11 @@ class CentralFiles:
         return self._index.catalog.centrality is None and self._is_due
 
     def note_change(self) -> None:
-        """Have the centrality computed again soon. Call this after every commit."""
+        """Schedule another computation. Call this after every commit."""
         self._changed.set()
 
     async def serve(self) -> None:
-        """Have the centrality computed whenever it is due, until cancelled."""
+        """Compute the centrality whenever it is due, until cancelled."""
         while True:
             await self._compute_first()
             await self._changed.wait()
@@ -71,7 +71,7 @@ class CentralFiles:
                     self.note_change()
 
     async def _compute_first(self) -> None:
-        """Have the centrality computed for the first time, as soon as no file waits."""
+        """Compute the centrality for the first time, as soon as no file waits."""
         looks = Backoff(_FIRST_LOOK_S, _LONGEST_LOOK_S)
         while self.is_first_outstanding:
             if self._is_caught_up():
@@ -82,7 +82,7 @@ class CentralFiles:
                 looks.reset()
 
     async def wait_for_first(self) -> None:
-        """Have the centrality computed now if it never was, so that the first answers rank as all later ones do."""
+        """Compute the centrality now if it never was, so that the first answers rank as all later ones do."""
         if self.is_first_outstanding:
             await self._compute()
             self._on_first()

@@ -51,7 +51,7 @@ class Hints:
         return self._is_scanning or self._has_hints or any(not later.is_check for later in self._later)
 
     def add(self, paths: Iterable[bytes]) -> None:
-        """Have ``paths`` scanned once they have settled."""
+        """Schedule a scan of ``paths`` once they have settled."""
         new = tuple(paths)
         self._debouncer.add(new, self._clock())
         self._has_hints |= bool(new)
@@ -59,7 +59,7 @@ class Hints:
         self._changed.set()
 
     def add_later(self, paths: Iterable[bytes], delay_s: float | None = None) -> None:
-        """Have ``paths`` scanned after ``delay_s`` seconds.
+        """Schedule a scan of ``paths`` in ``delay_s`` seconds.
 
         Without ``delay_s``, after ``later_s``, for files that changed while they were read.
         """
@@ -68,7 +68,7 @@ class Hints:
         self._changed.set()
 
     def check_later(self, paths: Iterable[bytes], delay_s: float | None = None) -> None:
-        """Have ``paths`` checked after ``delay_s`` seconds, for files that change all the time.
+        """Schedule a check of ``paths`` in ``delay_s`` seconds, for files that change all the time.
 
         Without ``delay_s``, after ``later_s``: they were modified so recently that a later change might not alter their
         stat.

@@ -277,7 +277,7 @@ class Root:
         self._loop.call_soon_threadsafe(self.hint, tuple(paths))
 
     def note_unread_texts(self) -> None:
-        """Have skipped files whose text is not known read soon. Any thread may call."""
+        """Schedule the reading of skipped files whose text is not known. Any thread may call."""
         self._loop.call_soon_threadsafe(self._skipped_texts.note_unread)
 
     def pause(self) -> None:

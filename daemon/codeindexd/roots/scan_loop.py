@@ -91,7 +91,7 @@ class ScanLoop:
         return {*self._linked.paths, *self._unreadable.paths}
 
     async def prepare(self) -> None:
-        """Have the watcher watch the catalogued directories until a walk finds the present ones."""
+        """Watch the catalogued directories until a walk finds the present ones."""
         self._directories = set(await anyio.to_thread.run_sync(self._catalog.tree().directories))
         self._watcher.set_directories(self._directories)
 

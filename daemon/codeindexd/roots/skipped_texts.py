@@ -48,7 +48,7 @@ class SkippedTexts:
         self._unusable: dict[int, FileStat] = {}  # of files that are not read again until their stat changes, by id
 
     def note_unread(self) -> None:
-        """Have unread files read soon."""
+        """Schedule the reading of unread files."""
         self._wanted.set()
 
     async def serve(self) -> None:

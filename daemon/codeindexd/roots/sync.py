@@ -105,7 +105,7 @@ class Sync:
         )
 
     async def _hint_changes(self) -> SyncMethod:
-        """Have every earlier change hinted, by its event if no event can be lost, otherwise by a walk."""
+        """Get a hint for every earlier change: by its event if no event can be lost, otherwise by a walk."""
         is_sound = self._scans.has_walked and not self._presence.is_missing and ProblemKey.SCAN not in self._problems
         if is_sound and not self._watcher.needs_walk and await self._watcher.wait_for_events(_COOKIE_TIMEOUT_S):
             return SyncMethod.COOKIE

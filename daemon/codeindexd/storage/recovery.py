@@ -26,7 +26,7 @@ _MOST_STARTS = 1  # a kill right after the start proves nothing; two in a row ma
 
 
 def mark_possible_damage(directory: Path) -> None:
-    """Have the next start verify all checksums in a root's directory."""
+    """Make the next start verify all checksums in a root's directory."""
     try:
         (directory / _DAMAGE_MARKER).touch(mode=0o600)
     except OSError as error:

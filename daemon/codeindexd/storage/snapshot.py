@@ -125,7 +125,7 @@ class SnapshotHolder:
             return self._at_rest is not None
 
     def wake(self) -> None:
-        """Have a snapshot published if the stores are at rest. Blocking. Raises the errors of opening them."""
+        """Open the stores and publish a snapshot if they are at rest. Blocking. Raises the errors of opening them."""
         with self._lock:
             at_rest = self._at_rest
         if at_rest is not None:

@@ -219,7 +219,7 @@ class Reader:
             self._lock.release()
 
     def interrupt_when(self, should_stop: Callable[[], bool]) -> None:
-        """Have statements end with StoreFullError once ``should_stop()`` returns True or raises; it is asked often."""
+        """End statements with StoreFullError once ``should_stop()`` returns True or raises; it is called often."""
         with Translated(self.path), self._lock:
             self._open().set_progress_handler(should_stop, _STEPS_BETWEEN_LOOKS)
 

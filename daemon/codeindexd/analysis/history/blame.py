@@ -121,7 +121,7 @@ class _Search:
         return joined
 
     def _hand_on(self, version: FileVersion, runs: list[_Run]) -> None:
-        """Let ``runs`` wait for the commit that introduced ``version``."""
+        """Queue ``runs`` for the commit that introduced ``version``."""
         if not runs:
             return
         version = self._versions.introduced(version)

@@ -128,7 +128,7 @@ class Catalog:
         return self._open_connection
 
     def report_wakes_to(self, on_wake: Callable[[], object]) -> None:
-        """Have ``on_wake()`` called, in any thread, when files are opened again after :meth:`rest`."""
+        """Call ``on_wake()``, in any thread, when files are opened again after :meth:`rest`."""
         self._on_wake = on_wake
 
     def _report_wake(self) -> None:

@@ -166,7 +166,7 @@ class HistoryStores:
             return opened
 
     def _forget_views_missing_from(self, store: HistoryStore, key: str) -> None:
-        """Have the histories of the roots of a store read again that the store, which was damaged, does not have."""
+        """Forget the views that a store lost to damage, so that the histories of these roots are read again."""
         roots = self._read()
         missing = [root for root, (used, view) in roots.items() if used == key and view and root not in store.roots()]
         if missing:

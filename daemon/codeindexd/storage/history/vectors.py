@@ -47,7 +47,7 @@ class CommitVectors:
             return np.memmap(self._path, dtype=np.int8, mode="r", shape=(count, self.dimensions))
 
     def sync(self) -> None:
-        """Have the rows survive a power loss. Raises StoreFullError."""
+        """Write the rows to the disk, so that they survive a power loss. Raises StoreFullError."""
         with storing(WHAT):
             os.fsync(self._file)
 
