@@ -44,7 +44,7 @@ def _with_choices(values: str, choices: Sequence[str], names: Mapping[str, Seque
     return choices or names.get(values, ())
 
 
-# -- bash ------------------------------------------------------------------------------------------------------------
+# bash
 
 # Works with bash 3.2, the one that macOS has: no mapfile, and compopt only where it exists.
 _BASH = """\
@@ -141,7 +141,7 @@ def _bash_action(parameter: Option | Argument, names: Mapping[str, Sequence[str]
     return {FILES: "_codeindex_paths -f", ROOTS: "_codeindex_paths -d roots"}.get(parameter.values, "")
 
 
-# -- zsh -------------------------------------------------------------------------------------------------------------
+# zsh
 
 _ZSH = """\
 #compdef codeindex
@@ -241,7 +241,7 @@ def _zsh_text(text: str) -> str:
     return "".join(f"\\{char}" if char in "[]:\\" else char for char in text)
 
 
-# -- fish ------------------------------------------------------------------------------------------------------------
+# fish
 
 _FISH = """\
 {header}

@@ -96,7 +96,7 @@ def _run_check(name: str, check: Callable[[], Check | Iterable[Check]]) -> Itera
         yield Check(name, CheckState.WARNING, f"could not be checked: {place_of(error)}")
 
 
-# -- the machine -----------------------------------------------------------------------------------------------------
+# the machine
 
 
 def _versions() -> Check:
@@ -183,7 +183,7 @@ def _service_manager(environ: Mapping[str, str]) -> Check:
     return Check(name, CheckState.WARNING, f"no systemd user manager: {state or done.stderr.strip()}", detached)
 
 
-# -- our files and directories ----------------------------------------------------------------------------------------
+# our files and directories
 
 
 def _daemon(path: Path, environ: Mapping[str, str]) -> Check:

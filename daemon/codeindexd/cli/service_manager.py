@@ -137,7 +137,7 @@ def status(environ: Mapping[str, str] = os.environ) -> ServiceStatus:
     )
 
 
-# -- the managers ----------------------------------------------------------------------------------------------------
+# the managers
 
 
 class Systemd:

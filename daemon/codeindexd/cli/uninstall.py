@@ -123,7 +123,7 @@ def carry_out(what: Plan, environ: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-# -- agents ----------------------------------------------------------------------------------------------------------
+# agents
 
 
 def _registrations(project: str | None, environ: Mapping[str, str]) -> Iterator[Registration]:
@@ -167,7 +167,7 @@ def _agents(action: str, names: list[str], project: str | None, environ: Mapping
     return Agents(args, environ, Terminal.silent()).run()
 
 
-# -- files -----------------------------------------------------------------------------------------------------------
+# files
 
 
 def _directories(paths: Paths) -> dict[Path, set[str]]:
@@ -248,7 +248,7 @@ def _try(what: Plan, action: Callable[[], object]) -> None:
         what.failures.append(FailedError(error.message, hint=error.hint))
 
 
-# -- output ----------------------------------------------------------------------------------------------------------
+# output
 
 
 def run(args: argparse.Namespace, environ: Mapping[str, str], terminal: Terminal) -> dict[str, Any] | None:

@@ -220,7 +220,7 @@ def load_root_config(root: Path) -> RootConfig:
     return RootConfig(**fields)
 
 
-# -- helpers ---------------------------------------------------------------------------------------------------------
+# helpers
 
 
 class _WrongError(Exception):

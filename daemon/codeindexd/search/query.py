@@ -304,7 +304,7 @@ def _only(values: Iterable[str], name: str) -> str:
     return distinct[0] if distinct else ""
 
 
-# -- tokens ----------------------------------------------------------------------------------------------------------
+# tokens
 
 _QUOTED: Final = r'"((?:[^"\\]|\\.)*)"'
 _END: Final = r"(?=\s|$)"

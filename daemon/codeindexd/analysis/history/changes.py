@@ -118,7 +118,7 @@ def _type(mode: bytes) -> bytes:
     return mode if mode in (SYMLINK, SUBMODULE) else b"100644"
 
 
-# -- renames ---------------------------------------------------------------------------------------------------------
+# renames
 
 
 def _with_renames(repository: GitRepository, changes: list[TreeChange]) -> list[TreeChange]:
@@ -261,7 +261,7 @@ def _name(path: bytes) -> bytes:
     return path.rpartition(b"/")[2]
 
 
-# -- lines -----------------------------------------------------------------------------------------------------------
+# lines
 
 
 def is_binary(data: bytes) -> bool:

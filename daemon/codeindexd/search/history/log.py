@@ -331,7 +331,7 @@ def _names_in(text: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-# -- filters ---------------------------------------------------------------------------------------------------------
+# filters
 
 
 def _passing(snapshot: HistorySnapshot, query: CommitQuery, notes: list[str]) -> Numbers | None:
@@ -447,7 +447,7 @@ def _spaced(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-# -- what is shown ---------------------------------------------------------------------------------------------------
+# what is shown
 
 
 def _shown(
