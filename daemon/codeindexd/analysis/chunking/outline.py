@@ -44,17 +44,19 @@ def find_definitions(root: Node, lines: Lines, grammar: Grammar) -> list[FoundDe
     marks = _positions(lines.text, grammar.rules)
     own = 1 if grammar.rules.own_keyword else 0
     found: list[FoundDefinition] = []
+    # Nodes to look into, with the parent and the container of the definitions in them, and whether these are details.
     stack: list[tuple[Node, FoundDefinition | None, FoundDefinition | None, bool]] = [(root, None, None, False)]
     while stack and len(found) < MAX_DEFINITIONS:
         node, owner, container, only_details = stack.pop()
-        before: FoundDefinition | None = None
-        rest: FoundDefinition | None = None
+        before: FoundDefinition | None = None  # the definition that the child before is
+        rest: FoundDefinition | None = None  # the last one that extends to the end of the node, such as a package
         for child in node.named_children:
             kind = child.kind_id
             if before is not None and kind in grammar.trailing:
                 before.end = lines.spanned(child.start_byte, child.end_byte)[1]
             before = None
-            inner, inside, needed = owner, container, 0
+            inner, inside = owner, container  # the parent and the container of what is in the child
+            needed = 0  # keywords that the child has for itself
             namer, finder = grammar.namers.get(kind), grammar.finders.get(kind)
             if namer is not None and (definition := namer(child, lines.text)) is not None and definition.name:
                 item = _found(child, lines, definition, owner, container)
@@ -68,7 +70,7 @@ def find_definitions(root: Node, lines: Lines, grammar: Grammar) -> list[FoundDe
                 for definition in finder(child, lines.text):
                     if not definition.name:
                         continue
-                    is_next = rest is not None and definition.kind == rest.kind  # it does not stand in ``rest``
+                    is_next = rest is not None and definition.kind == rest.kind  # it ends ``rest``, and is not in it
                     item = _found(child, lines, definition, owner, rest.container if rest and is_next else inside)
                     found.append(item)
                     if definition.is_rest:

@@ -24,7 +24,8 @@ class NodeDefinition(NamedTuple):
     """A definition that a namer found at a node.
 
     ``scope`` qualifies the name (``Command`` for ``(*Command) Run``). ``name_node`` contains the name; without it, the
-    name is looked for from the start of the node.
+    name is looked for from the start of the node. ``own`` is the part of the node that is the definition, None for all
+    of it.
     """
 
     kind: str
