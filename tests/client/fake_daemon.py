@@ -21,7 +21,7 @@ import anyio.lowlevel
 
 from codeindexd import __version__
 from codeindexd.daemon import encoding
-from codeindexd.daemon.server import Connection, Handler, Limits, Server
+from codeindexd.daemon.server import ClientLimits, Connection, Handler, Server
 from codeindexd.errors import CodeindexError, NotIndexedError, PathRefusedError, TimedOutError
 from codeindexd.search.query import parse
 
@@ -65,7 +65,7 @@ class FakeDaemon:
         self.version = version
         self.seen: list[tuple[str, Mapping[str, Any]]] = []
         self.answers: dict[str, Any] = {}
-        self.limits = Limits()
+        self.limits = ClientLimits()
         self.subscribers: list[Connection] = []
         self.server: Server
         self._stop: anyio.Event

@@ -22,7 +22,7 @@ from codeindexd import protocol
 from codeindexd.daemon import encoding
 from codeindexd.daemon import server as server_module
 from codeindexd.daemon.listener import Listener
-from codeindexd.daemon.server import Connection, Limits, Server
+from codeindexd.daemon.server import ClientLimits, Connection, Server
 from codeindexd.errors import AlreadyRunningError, ConfigError, FailedError
 from support.daemons import until
 from support.waiting import eventually
@@ -216,7 +216,7 @@ def test_no_more_requests_run_than_the_limit(tmp_path: Path) -> None:
         return {}
 
     daemon = FakeDaemon(tmp_path / "s")
-    daemon.limits = Limits(in_flight=4)
+    daemon.limits = ClientLimits(in_flight=4)
     daemon.answers["sync"] = counted
     with daemon, Wire(daemon.socket_path) as wire:
         wire.send(b"".join(protocol.request(number, "sync", {}) for number in range(200)))
@@ -239,7 +239,7 @@ class TestCrowds:
 
     def test_the_client_idle_for_longest_is_dropped_for_a_new_one(self, tmp_path: Path) -> None:
         daemon = FakeDaemon(tmp_path / "s")
-        daemon.limits = Limits(connections=3)
+        daemon.limits = ClientLimits(connections=3)
         with daemon, Wire(daemon.socket_path) as first, Wire(daemon.socket_path) as second:
             for wire in (first, second):
                 wire.send(call(1, "subscribe") if wire is first else call(1, "roots.list"))
@@ -257,7 +257,7 @@ class TestCrowds:
     def test_a_client_is_refused_with_a_reason_when_all_others_are_busy(self, tmp_path: Path) -> None:
         waiting = Waiting()
         daemon = FakeDaemon(tmp_path / "s")
-        daemon.limits = Limits(connections=1)
+        daemon.limits = ClientLimits(connections=1)
         daemon.answers["sync"] = waiting
         with daemon, Wire(daemon.socket_path) as busy:
             busy.send(call(1, "sync"))
@@ -290,7 +290,7 @@ class TestStreamedAnswers:
 
     def test_a_reader_may_take_any_time_and_the_sender_waits(self, tmp_path: Path) -> None:
         daemon = FakeDaemon(tmp_path / "s")
-        daemon.limits = Limits(stall_s=0.05)
+        daemon.limits = ClientLimits(stall_s=0.05)
         sent: list[int] = []
         parts = 200
 
@@ -336,7 +336,7 @@ class TestStreamedAnswers:
 class TestSlowClients:
     def test_a_client_that_reads_no_answers_is_dropped(self, tmp_path: Path) -> None:
         daemon = FakeDaemon(tmp_path / "s")
-        daemon.limits = Limits(stall_s=0.2)
+        daemon.limits = ClientLimits(stall_s=0.2)
         daemon.answers["metrics"] = {"text": "x" * (4 << 20)}
         with daemon, Wire(daemon.socket_path) as wire, Wire(daemon.socket_path) as other:
             wire.send(call(1, "metrics"))
@@ -347,7 +347,7 @@ class TestSlowClients:
 
     def test_a_client_that_leaves_a_request_unfinished_is_dropped(self, tmp_path: Path) -> None:
         daemon = FakeDaemon(tmp_path / "s")
-        daemon.limits = Limits(stall_s=0.2)
+        daemon.limits = ClientLimits(stall_s=0.2)
         with daemon, Wire(daemon.socket_path) as wire, Wire(daemon.socket_path) as idle:
             wire.send(b'{"jsonrpc": ')
             assert wire.read() is None
@@ -356,7 +356,7 @@ class TestSlowClients:
 
     def test_a_client_that_takes_too_long_for_a_request_is_dropped(self, tmp_path: Path) -> None:
         daemon = FakeDaemon(tmp_path / "s")
-        daemon.limits = Limits(stall_s=0.3)
+        daemon.limits = ClientLimits(stall_s=0.3)
         with daemon, Wire(daemon.socket_path) as wire:
             sent = 0
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -375,7 +375,7 @@ class TestSlowClients:
 
     def test_a_client_that_reads_no_notifications_is_dropped_and_unsubscribed(self, tmp_path: Path) -> None:
         daemon = FakeDaemon(tmp_path / "s")
-        daemon.limits = Limits(backlog_bytes=10_000)
+        daemon.limits = ClientLimits(backlog_bytes=10_000)
         with daemon, Wire(daemon.socket_path) as wire:
             wire.send(call(1, "subscribe"))
             assert wire.read()["id"] == 1

@@ -18,7 +18,7 @@ from codeindexd.client.core import enclosing_repository
 from codeindexd.config import sources, toml_text
 from codeindexd.config.meanings import MEANINGS
 from codeindexd.config.settings import DEPRECATED, SECTIONS, default_text, keys_of, toml_value
-from codeindexd.config.sources import ROOT_CONFIG, Examined, Problem, Source
+from codeindexd.config.sources import ROOT_CONFIG, ConfigProblem, Examined, ValueSource
 from codeindexd.daemon.paths import Paths, private_directory
 from codeindexd.errors import ConfigError, EmbedderError, FailedError
 
@@ -105,13 +105,13 @@ def check(environ: Mapping[str, str], cwd: str, *, force: bool) -> dict[str, Any
     }
 
 
-def _wrong_model(examined: Examined) -> Iterator[Problem]:
+def _wrong_model(examined: Examined) -> Iterator[ConfigProblem]:
     """Yield the problem of an embedding model that cannot be one."""
     where = examined.sources.get(("embedding", "model"))
     try:
         check_model(examined.config.embedding.model)
     except EmbedderError as error:
-        yield Problem(where or Source("embedding.model"), f"[embedding] model: {error.message}", error.hint)
+        yield ConfigProblem(where or ValueSource("embedding.model"), f"[embedding] model: {error.message}", error.hint)
 
 
 def path(environ: Mapping[str, str], cwd: str, *, force: bool) -> dict[str, Any]:

@@ -31,7 +31,7 @@ _MANAGER_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ServiceOutcome:
     """The result of an action: the ``files`` installed or removed, whether any ``changed``, and notes for the user."""
 
     manager: str
@@ -57,7 +57,7 @@ class ServiceStatus:
     detail: str = ""
 
 
-def install(environ: Mapping[str, str] = os.environ) -> Outcome:
+def install(environ: Mapping[str, str] = os.environ) -> ServiceOutcome:
     """Install and enable the service, and start it unless another daemon is running. Idempotent.
 
     Raises FailedError if this user has no service manager or a file cannot be written, or if our environment is
@@ -73,10 +73,10 @@ def install(environ: Mapping[str, str] = os.environ) -> Outcome:
     for path in changed:
         _write(path, files[path])
     notes = manager.enable(changed=bool(changed))
-    return Outcome(manager.name, tuple(files), bool(changed), manager.is_running(), tuple(notes))
+    return ServiceOutcome(manager.name, tuple(files), bool(changed), manager.is_running(), tuple(notes))
 
 
-def uninstall(environ: Mapping[str, str] = os.environ) -> Outcome:
+def uninstall(environ: Mapping[str, str] = os.environ) -> ServiceOutcome:
     """Stop, disable and remove the service; the index is kept. Idempotent. Raises FailedError."""
     manager = _manager(environ)
     files = [path for path in manager.rendered() if path.exists()]
@@ -86,7 +86,7 @@ def uninstall(environ: Mapping[str, str] = os.environ) -> Outcome:
         for path in files:
             path.unlink(missing_ok=True)
         manager.reload_after_removal()
-    return Outcome(manager.name, tuple(files), bool(files), running=False)
+    return ServiceOutcome(manager.name, tuple(files), bool(files), running=False)
 
 
 def installed_files(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:

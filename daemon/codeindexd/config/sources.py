@@ -34,7 +34,7 @@ _PIPE_S = 5.0  # without a byte
 _MAX_SHOWN_CHARS = 80  # of a wrong value
 
 
-class Source(Struct, frozen=True):
+class ValueSource(Struct, frozen=True):
     """Where a value comes from: ``name`` is a file, a variable or "command line"; ``line`` counts from 1, 0 if none."""
 
     name: str
@@ -44,10 +44,10 @@ class Source(Struct, frozen=True):
         return f"{self.name}:{self.line}" if self.line else self.name
 
 
-class Problem(Struct, frozen=True):
+class ConfigProblem(Struct, frozen=True):
     """A mistake: ``where`` it is, ``what`` is wrong (with the key), and a ``hint`` what to do."""
 
-    where: Source
+    where: ValueSource
     what: str
     hint: str
 
@@ -64,8 +64,8 @@ class Examined(Struct):
     """
 
     config: Config = field(default_factory=Config)
-    sources: dict[tuple[str, str], Source] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    sources: dict[tuple[str, str], ValueSource] = field(default_factory=dict)
+    problems: list[ConfigProblem] = field(default_factory=list)
 
 
 def load(
@@ -109,7 +109,7 @@ def examine(
         try:
             value = _value(_section(setting.section), setting.key, setting.value, strict=setting.is_strict)
         except _WrongError as error:
-            examined.problems.append(Problem(setting.source, f"{setting.label}{error.what}", error.hint))
+            examined.problems.append(ConfigProblem(setting.source, f"{setting.label}{error.what}", error.hint))
         else:
             settings.setdefault(setting.section, {})[setting.key] = value
             examined.sources[setting.section, setting.key] = setting.source
@@ -124,24 +124,24 @@ class _Given(Struct, frozen=True):
     section: str
     key: str
     value: Any
-    source: Source
+    source: ValueSource
     label: str
     is_strict: bool = False
 
 
-def _from_file(path: Path, text: str, problems: list[Problem]) -> Iterator[_Given]:
+def _from_file(path: Path, text: str, problems: list[ConfigProblem]) -> Iterator[_Given]:
     """Yield the settings of a file; add what is wrong with its sections to ``problems``."""
     for section, keys in _parsed(path, text).items():
-        source = Source(str(path), line_of(text, section))
+        source = ValueSource(str(path), line_of(text, section))
         if section not in SECTIONS:
             wrong = _unknown_section(section)
-            problems.append(Problem(source, wrong.what, wrong.hint))
+            problems.append(ConfigProblem(source, wrong.what, wrong.hint))
         elif not isinstance(keys, dict):
             what = f"{section} must be a table, not {_toml_type(keys)}"
-            problems.append(Problem(source, what, f"write [{section}] on its own line"))
+            problems.append(ConfigProblem(source, what, f"write [{section}] on its own line"))
         else:
             for key, value in keys.items():
-                source = Source(str(path), line_of(text, section, key))
+                source = ValueSource(str(path), line_of(text, section, key))
                 yield _Given(section, key, value, source, f"[{section}] {key}: ", is_strict=True)
 
 
@@ -150,26 +150,26 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
     for variable, text in sorted(environ.items()):
         section, _, key = variable.removeprefix(_ENV_PREFIX).lower().partition("_")
         if variable.startswith(_ENV_PREFIX) and key and section in SECTIONS and variable not in _NOT_SETTINGS:
-            yield _Given(section, key, text, Source(variable), "")
+            yield _Given(section, key, text, ValueSource(variable), "")
 
 
 def _from_command_line(overrides: Mapping[str, Any]) -> Iterator[_Given]:
     for dotted, value in overrides.items():
         section, _, key = dotted.partition(".")
-        yield _Given(section, key, value, Source("command line"), f"{dotted}: ")
+        yield _Given(section, key, value, ValueSource("command line"), f"{dotted}: ")
 
 
-def _contradictions(path: Path, examined: Examined) -> Iterator[Problem]:
+def _contradictions(path: Path, examined: Examined) -> Iterator[ConfigProblem]:
     """Yield problems of settings that are valid alone, but not together or not on this system."""
     watch = examined.config.watch
     if watch.backend == "inotify" and sys.platform != "linux":
         where = examined.sources["watch", "backend"]
-        yield Problem(where, '[watch] backend = "inotify" works on Linux only', 'write "auto" instead')
+        yield ConfigProblem(where, '[watch] backend = "inotify" works on Linux only', 'write "auto" instead')
     if watch.deadline_ms < watch.debounce_ms:
         where = examined.sources.get(("watch", "deadline_ms")) or examined.sources.get(("watch", "debounce_ms"))
         what = f"[watch] deadline_ms ({watch.deadline_ms}) is below debounce_ms ({watch.debounce_ms})"
         hint = "changes wait for debounce_ms of quiet, but at most deadline_ms: raise deadline_ms"
-        yield Problem(where or Source(str(path)), what, hint)
+        yield ConfigProblem(where or ValueSource(str(path)), what, hint)
 
 
 def line_of(text: str, section: str, key: str = "") -> int:

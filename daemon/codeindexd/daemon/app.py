@@ -30,7 +30,7 @@ from codeindexd.daemon.installation import Installation, wait_until_removed
 from codeindexd.daemon.lock import Lock
 from codeindexd.daemon.logs import LogDestination
 from codeindexd.daemon.paths import Paths
-from codeindexd.daemon.server import Limits, Server
+from codeindexd.daemon.server import ClientLimits, Server
 from codeindexd.daemon.status_line import StatusLine
 from codeindexd.daemon.subscriptions import Subscriptions
 from codeindexd.daemon.upkeep import Upkeep, attempt
@@ -219,7 +219,7 @@ class Daemon:
             socket_path=self.paths.socket,
             spare_path=self.paths.spare_socket,
             inherited=activation.inherited_socket(),
-            limits=Limits(connections=connection_limit()),
+            limits=ClientLimits(connections=connection_limit()),
             on_close=self.subscriptions.unsubscribe,
             on_listen=self.address.record_socket,
         )
@@ -338,5 +338,5 @@ def connection_limit() -> int:
     Without that bound, clients could use all files, and then searches fail and roots look missing.
     """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = Limits().connections
+    most = ClientLimits().connections
     return most if soft == resource.RLIM_INFINITY else max(8, min(most, (soft - _OWN_FILES) // 2))

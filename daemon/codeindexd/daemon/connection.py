@@ -38,7 +38,7 @@ _numbers = itertools.count(1)
 _request: ContextVar[protocol.Request] = ContextVar("request")  # the one that this task answers
 
 
-class Limits(Struct, frozen=True):
+class ClientLimits(Struct, frozen=True):
     """Limits on clients.
 
     At most ``connections`` clients are served. Of each client, at most ``in_flight`` requests run at a time; then
@@ -59,7 +59,9 @@ class Connection:
     Handlers only call :meth:`notify` and :meth:`send_part`; the rest is for the server.
     """
 
-    def __init__(self, raw: socket.socket, handlers: Mapping[str, Handler], limits: Limits, *, pid: int = 0) -> None:
+    def __init__(
+        self, raw: socket.socket, handlers: Mapping[str, Handler], limits: ClientLimits, *, pid: int = 0
+    ) -> None:
         raw.setblocking(False)
         self.number = next(_numbers)
         self.pid = pid

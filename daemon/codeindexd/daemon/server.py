@@ -16,11 +16,11 @@ import anyio.to_thread
 import structlog
 
 from codeindexd import protocol
-from codeindexd.daemon.connection import Connection, Handler, Limits, Params, Result
+from codeindexd.daemon.connection import ClientLimits, Connection, Handler, Params, Result
 from codeindexd.daemon.listener import Listener
 from codeindexd.errors import CodeindexError, FailedError, PathRefusedError
 
-__all__ = ["Connection", "Handler", "Limits", "Params", "Result", "Server"]
+__all__ = ["ClientLimits", "Connection", "Handler", "Params", "Result", "Server"]
 
 log = structlog.get_logger(__name__)
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -46,7 +46,7 @@ class Server:
         socket_path: Path,
         spare_path: Path | None = None,
         inherited: socket.socket | None = None,
-        limits: Limits | None = None,
+        limits: ClientLimits | None = None,
         on_close: Callable[[Connection], None] | None = None,
         on_listen: Callable[[Path], None] | None = None,
     ) -> None:
@@ -56,7 +56,7 @@ class Server:
         self._path = socket_path
         self._spare_path = spare_path
         self._inherited = inherited
-        self._limits = limits or Limits()
+        self._limits = limits or ClientLimits()
         self._on_close = on_close
         self._on_listen = on_listen
         self._relisten_failed = ""

@@ -40,7 +40,7 @@ class StageStats(Struct):
             del self.recent[: _RECENT // 2]
 
 
-class Run(Struct):
+class IndexingRun(Struct):
     """The work done since the ingest was last idle, for a progress bar."""
 
     files_done: int = 0
@@ -65,7 +65,7 @@ class IngestStats:
         self.stages: dict[str, StageStats] = {}
         self.revision = 0  # grows with every change
         self.chunks_embedded = 0  # computed by a worker; vectors that were looked up do not count
-        self._run = Run()
+        self._run = IndexingRun()
 
     def add_result(self, result: FileResult) -> None:
         """Count the result of a worker for one file."""
@@ -92,7 +92,7 @@ class IngestStats:
     def start_run(self) -> None:
         """Begin a new run, because there is work again after the last run has ended."""
         self.revision += 1
-        self._run = Run()
+        self._run = IndexingRun()
 
     def progress(self, *, files_left: int, is_idle: bool) -> Progress:
         """Return the progress of the present run."""

@@ -22,7 +22,7 @@ _IDLE_TIMEOUT_S: Final = 120.0
 Headers = Mapping[str, str]
 
 
-class RefusedError(Exception):
+class HttpStatusError(Exception):
     """A request that is answered by a status and no more."""
 
     def __init__(self, status: HTTPStatus, message: str, headers: Headers | None = None) -> None:
@@ -33,7 +33,7 @@ class RefusedError(Exception):
 
 
 @dataclass(frozen=True)
-class Request:
+class HttpRequest:
     """A request. The names of ``headers`` are in lower case; ``repeated`` are those that it has twice."""
 
     method: str
@@ -50,7 +50,7 @@ class Exchange:
         self._stream = stream
         self._connection = h11.Connection(h11.SERVER, max_incomplete_event_size=_MAX_HEAD_BYTES)
 
-    async def request(self) -> Request | None:
+    async def request(self) -> HttpRequest | None:
         """Return the next request, None when the connection has ended or was idle for two minutes.
 
         Raises RefusedError for what is not a request, is too large, or does not arrive within 30 seconds.
@@ -68,12 +68,12 @@ class Exchange:
                     break
         if received > MAX_BODY_BYTES:  # read nevertheless, since most clients send all before they read
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-            raise RefusedError(status, f"a request has at most {MAX_BODY_BYTES} bytes")
+            raise HttpStatusError(status, f"a request has at most {MAX_BODY_BYTES} bytes")
         if slow.cancelled_caught:
-            raise RefusedError(HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time")
+            raise HttpStatusError(HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time")
         names = [name.decode("ascii").lower() for name, _ in head.headers]
         values = [value.decode("latin-1") for _, value in head.headers]
-        return Request(
+        return HttpRequest(
             head.method.decode("ascii"),
             head.target.decode("latin-1").partition("?")[0],
             dict(zip(names, values, strict=True)),
@@ -86,7 +86,7 @@ class Exchange:
             try:
                 event = self._connection.next_event()
             except h11.RemoteProtocolError as error:
-                raise RefusedError(HTTPStatus.BAD_REQUEST, "not a valid HTTP request") from error
+                raise HttpStatusError(HTTPStatus.BAD_REQUEST, "not a valid HTTP request") from error
             if event is not h11.NEED_DATA:
                 return event
             if self._connection.they_are_waiting_for_100_continue:

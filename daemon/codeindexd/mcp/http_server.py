@@ -23,7 +23,7 @@ import anyio.abc
 
 from codeindexd import protocol
 from codeindexd.errors import FailedError, UsageError
-from codeindexd.mcp.http_exchange import Exchange, RefusedError, Request
+from codeindexd.mcp.http_exchange import Exchange, HttpRequest, HttpStatusError
 from codeindexd.mcp.revisions import (
     HANDSHAKE,
     HEADER_MISMATCH,
@@ -125,36 +125,36 @@ class _Endpoint:
                 return False
             self._admit(request)
             await self._route(exchange, request)
-        except RefusedError as refused:
+        except HttpStatusError as refused:
             await exchange.answer(refused.status, {"error": refused.message}, refused.headers)
         except RpcError as error:
             status = _STATUS_OF.get(error.code, HTTPStatus.BAD_REQUEST)
             await exchange.answer(status, failure(None, error.code, error.message, error.data))
         return True
 
-    def _admit(self, request: Request) -> None:
+    def _admit(self, request: HttpRequest) -> None:
         """Raise RefusedError for a request from elsewhere, without the token, or to another path."""
         origin = request.headers.get("origin")
         if _hostname(f"//{request.headers.get('host', '')}") not in _LOOPBACK:
-            raise RefusedError(HTTPStatus.FORBIDDEN, "the Host header names another machine")
+            raise HttpStatusError(HTTPStatus.FORBIDDEN, "the Host header names another machine")
         if origin is not None and _hostname(origin) not in _LOOPBACK:
-            raise RefusedError(HTTPStatus.FORBIDDEN, "requests from web pages of other origins are refused")
+            raise HttpStatusError(HTTPStatus.FORBIDDEN, "requests from web pages of other origins are refused")
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         if self._token is not None and not (
             scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token.encode())
         ):
             challenge = {"www-authenticate": "Bearer"}
-            raise RefusedError(HTTPStatus.UNAUTHORIZED, "the bearer token is missing or wrong", challenge)
+            raise HttpStatusError(HTTPStatus.UNAUTHORIZED, "the bearer token is missing or wrong", challenge)
         if request.path != PATH:
-            raise RefusedError(HTTPStatus.NOT_FOUND, f"the endpoint is {PATH}")
+            raise HttpStatusError(HTTPStatus.NOT_FOUND, f"the endpoint is {PATH}")
 
-    async def _route(self, exchange: Exchange, request: Request) -> None:
+    async def _route(self, exchange: Exchange, request: HttpRequest) -> None:
         if request.method == "DELETE":
             if self._clients.pop(request.headers.get(_SESSION_HEADER, ""), None) is None:
-                raise RefusedError(HTTPStatus.NOT_FOUND, "the session has ended, or never began")
+                raise HttpStatusError(HTTPStatus.NOT_FOUND, "the session has ended, or never began")
             return await exchange.answer(HTTPStatus.NO_CONTENT)
         if request.method != "POST":
-            raise RefusedError(
+            raise HttpStatusError(
                 HTTPStatus.METHOD_NOT_ALLOWED, "the endpoint takes only POST and DELETE", {"allow": "POST, DELETE"}
             )
         try:
@@ -167,7 +167,7 @@ class _Endpoint:
             return await self._answer_stateless(exchange, request, message)
         return await self._answer_in_session(exchange, request, message)
 
-    async def _answer_stateless(self, exchange: Exchange, request: Request, message: Message) -> None:
+    async def _answer_stateless(self, exchange: Exchange, request: HttpRequest, message: Message) -> None:
         if "id" not in message:  # the revision has no notifications from hosts; those of older habits do no harm
             return await exchange.answer(HTTPStatus.ACCEPTED)
         try:
@@ -177,7 +177,7 @@ class _Endpoint:
             return await exchange.answer(_STATUS_OF[error.code], reply)
         return await self._reply(exchange, message, _Client(self._server), {}, is_stateless=True)
 
-    async def _answer_in_session(self, exchange: Exchange, request: Request, message: Message) -> None:
+    async def _answer_in_session(self, exchange: Exchange, request: HttpRequest, message: Message) -> None:
         version = request.headers.get(_VERSION_HEADER)
         if version is not None and version not in HANDSHAKE:
             raise unsupported(version)
@@ -186,9 +186,9 @@ class _Endpoint:
             return await self._reply(exchange, message, client, {_SESSION_HEADER: identifier})
         identifier = request.headers.get(_SESSION_HEADER, "")
         if not identifier:
-            raise RefusedError(HTTPStatus.BAD_REQUEST, "a session begins with initialize; then send Mcp-Session-Id")
+            raise HttpStatusError(HTTPStatus.BAD_REQUEST, "a session begins with initialize; then send Mcp-Session-Id")
         if (found := self._clients.get(identifier)) is None:
-            raise RefusedError(HTTPStatus.NOT_FOUND, "the session has ended; begin a new one with initialize")
+            raise HttpStatusError(HTTPStatus.NOT_FOUND, "the session has ended; begin a new one with initialize")
         self._clients.move_to_end(identifier)
         if "id" in message and "method" in message:
             return await self._reply(exchange, message, found, {})
@@ -203,7 +203,7 @@ class _Endpoint:
         if len(self._clients) >= _MOST_SESSIONS:
             idle = next((name for name, client in self._clients.items() if not client.running), None)
             if idle is None:
-                raise RefusedError(
+                raise HttpStatusError(
                     HTTPStatus.SERVICE_UNAVAILABLE, f"{_MOST_SESSIONS} sessions are busy; try again when one has ended"
                 )
             del self._clients[idle]
@@ -287,7 +287,7 @@ def _has_terms(message: Message) -> bool:
         return True
 
 
-def _check_headers(request: Request, message: Message) -> None:
+def _check_headers(request: HttpRequest, message: Message) -> None:
     """Raise RpcError unless the headers say the same as the message, as the revision of 2026-07-28 demands."""
     params = message.get("params")
     terms = terms_in(params if isinstance(params, dict) else {})

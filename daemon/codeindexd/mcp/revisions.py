@@ -46,7 +46,7 @@ class RpcError(Exception):
 
 
 @dataclass(frozen=True)
-class Terms:
+class RequestTerms:
     """The revision that a request is answered by, and the capabilities of the host."""
 
     version: str
@@ -68,7 +68,7 @@ class Terms:
         return "roots" in self.capabilities
 
 
-def terms_in(params: Mapping[str, Any]) -> Terms | None:
+def terms_in(params: Mapping[str, Any]) -> RequestTerms | None:
     """Return what a request says about itself, None for one of the revisions with a handshake.
 
     Raises RpcError if it is incomplete or names a revision that is not served.
@@ -82,7 +82,7 @@ def terms_in(params: Mapping[str, Any]) -> Terms | None:
         raise RpcError(protocol.INVALID_PARAMS, f"params._meta: {wrong} is missing or has the wrong type")
     if version not in STATELESS:
         raise unsupported(version)
-    return Terms(version, capabilities)
+    return RequestTerms(version, capabilities)
 
 
 def unsupported(version: str) -> RpcError:
@@ -96,7 +96,7 @@ def agreed(requested: Any) -> str:
     return requested if requested in HANDSHAKE else HANDSHAKE[0]
 
 
-def completed(method: str, terms: Terms, result: Mapping[str, Any]) -> dict[str, Any]:
+def completed(method: str, terms: RequestTerms, result: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``result`` with the fields that the revision requires."""
     if not terms.is_stateless:
         return dict(result)

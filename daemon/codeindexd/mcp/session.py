@@ -24,8 +24,8 @@ from codeindexd.mcp.revisions import (
     RESOURCE_NOT_FOUND,
     SERVER_INFO,
     VERSIONS,
+    RequestTerms,
     RpcError,
-    Terms,
     agreed,
     completed,
     terms_in,
@@ -81,7 +81,7 @@ class Session:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._terms = Terms(VERSIONS[-1], {})
+        self._terms = RequestTerms(VERSIONS[-1], {})
         self._roots: tuple[str, ...] | None = None
         self._roots_lock = anyio.Lock()
         self._ids = itertools.count(1)
@@ -126,7 +126,7 @@ class Session:
             return result
         return completed(method, terms, result)
 
-    async def _dispatch(self, method: str, params: Message, terms: Terms, send: Send) -> Message:
+    async def _dispatch(self, method: str, params: Message, terms: RequestTerms, send: Send) -> Message:
         match method:
             case "server/discover":
                 versions = {"supportedVersions": list(VERSIONS)}
@@ -150,7 +150,7 @@ class Session:
     def _initialize(self, params: Message) -> Message:
         version = agreed(params.get("protocolVersion"))
         capabilities = params.get("capabilities")
-        self._terms = Terms(version, capabilities if isinstance(capabilities, dict) else {})
+        self._terms = RequestTerms(version, capabilities if isinstance(capabilities, dict) else {})
         self._roots = None
         return {
             "protocolVersion": version,
@@ -161,7 +161,7 @@ class Session:
 
     # tools and resources
 
-    async def _call(self, params: Message, terms: Terms, send: Send) -> Message:
+    async def _call(self, params: Message, terms: RequestTerms, send: Send) -> Message:
         name, arguments = params.get("name"), _arguments(params.get("arguments"))
         found = current_call(name, arguments) if isinstance(name, str) else None
         if found is None:
@@ -180,7 +180,7 @@ class Session:
             answer = Answer(tool_errors.describe(error), {}, is_error=True)
         return _tool_result(answer, terms)
 
-    async def _read(self, params: Message, terms: Terms, send: Send) -> Message:
+    async def _read(self, params: Message, terms: RequestTerms, send: Send) -> Message:
         uri = params.get("uri")
         if not isinstance(uri, str):
             raise RpcError(protocol.INVALID_PARAMS, "uri is missing")
@@ -199,7 +199,7 @@ class Session:
 
     # the host's roots
 
-    async def _directories(self, params: Message, terms: Terms, send: Send) -> tuple[str, ...] | None:
+    async def _directories(self, params: Message, terms: RequestTerms, send: Send) -> tuple[str, ...] | None:
         """Return the directories of the project, None if the host has to be asked for them first."""
         if not terms.has_roots:
             return self._server.given
@@ -262,7 +262,7 @@ def _ask_for_roots() -> Message:
     return {"resultType": "input_required", "inputRequests": {_ROOTS_KEY: {"method": "roots/list"}}}
 
 
-def _tool_result(answer: Answer, terms: Terms) -> Message:
+def _tool_result(answer: Answer, terms: RequestTerms) -> Message:
     result: dict[str, Any] = {"content": [{"type": "text", "text": answer.text}], "isError": answer.is_error}
     if terms.has_structured_content and not answer.is_error:
         result["structuredContent"] = answer.structured

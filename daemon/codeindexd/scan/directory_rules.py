@@ -15,12 +15,12 @@ from codeindexd.errors import EXHAUSTED
 from codeindexd.scan.findings import Findings, ScanInput
 from codeindexd.scan.git_excludes import (
     GitConfigLocations,
-    Repository,
+    GitWorkTree,
     exclude_sources,
     linked_git_dir,
     object_id_bytes,
 )
-from codeindexd.scan.ignore import IGNORE_FILES, PACKAGE_FILES, IgnoreRules, Source, Verdict
+from codeindexd.scan.ignore import IGNORE_FILES, PACKAGE_FILES, ExcludeFile, IgnoreRules, Verdict
 from codeindexd.scan.relpath import ROOT, ancestors, join, parent_of
 from codeindexd.scan.rule_files import INDEX, ReadRuleFile, read_bounded
 from codeindexd.scan.safe_read import OPEN_FILE, closing_descriptor, file_stat, open_directory
@@ -40,7 +40,7 @@ class GitRules(Struct, frozen=True):
     ``above`` are as in :meth:`IgnoreRules.for_root`. ``tracked`` is None if the root is in no repository.
     """
 
-    sources: list[Source]
+    sources: list[ExcludeFile]
     above: list[tuple[str, bytes, bytes]] = field(default_factory=list)
     tracked: TrackedFiles | None = None
 
@@ -116,7 +116,7 @@ class DirectoryRules:
         files = {name: read_ignore_file(descriptor, name) for name in present}
         scan = self._scan
         excludes = tracked = None
-        if b".git" in names and (nested := Repository.at(scan.root_path / os.fsdecode(path), scan.read)):
+        if b".git" in names and (nested := GitWorkTree.at(scan.root_path / os.fsdecode(path), scan.read)):
             excludes = exclude_sources(nested, scan.git_locations, scan.read)
             tracked = self.tracked[path] = _tracked_in(nested, scan.git_locations, scan.read, top=path)
             if (common := _relative_to(scan.root_path, nested.common)) is not None:
@@ -144,11 +144,11 @@ def git_rules(root_path: Path, git_locations: GitConfigLocations, read: ReadRule
 
     Raises OSError if the process has no free file descriptor.
     """
-    repository = Repository.at(root_path, read)
+    repository = GitWorkTree.at(root_path, read)
     if repository is not None:
         sources = exclude_sources(repository, git_locations, read)
         return GitRules(sources, tracked=_tracked_in(repository, git_locations, read))
-    repository = Repository.enclosing(root_path, read)
+    repository = GitWorkTree.enclosing(root_path, read)
     sources = exclude_sources(repository, git_locations, read)
     if repository is None:
         return GitRules(sources)
@@ -160,7 +160,7 @@ def git_rules(root_path: Path, git_locations: GitConfigLocations, read: ReadRule
 
 
 def _tracked_in(
-    repository: Repository,
+    repository: GitWorkTree,
     git_locations: GitConfigLocations,
     read: ReadRuleFile,
     *,
@@ -224,7 +224,7 @@ def _gitignore_of(directory: Path, read: ReadRuleFile) -> bytes:
     return read(directory / ".gitignore", follow=False) or b""
 
 
-def _is_ignored(root: Path, top: Path, sources: Sequence[Source], read: ReadRuleFile) -> bool:
+def _is_ignored(root: Path, top: Path, sources: Sequence[ExcludeFile], read: ReadRuleFile) -> bool:
     """Return True if a git rule ignores the root or a directory above it, up to the work tree's ``top``."""
     rules = IgnoreRules.for_root(exclude_sources=sources, hidden=True, defaults=False)
     path, directory = b"", top

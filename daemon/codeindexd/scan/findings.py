@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from codeindexd.scan.git_excludes import GitConfigLocations
-from codeindexd.scan.hashing import Group, Hashed
+from codeindexd.scan.hashing import FileGroup, Hashed
 from codeindexd.scan.ignore import Verdict
 from codeindexd.scan.merkle import Tree, node_hash, skipped_hash, subtree
 from codeindexd.scan.relpath import name_of, parent_of
@@ -59,7 +59,7 @@ class Findings(Struct):
     tops: dict[bytes, Entry] = field(default_factory=dict)
     children: dict[bytes, dict[bytes, Entry]] = field(default_factory=dict)
     directories: list[tuple[bytes, Entry | None]] = field(default_factory=list)
-    to_hash: list[Group] = field(default_factory=list)
+    to_hash: list[FileGroup] = field(default_factory=list)
     errors: list[tuple[bytes, str]] = field(default_factory=list)
     unsettled: list[bytes] = field(default_factory=list)
     young: list[bytes] = field(default_factory=list)

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from codeindexd.scan.git_excludes import GitConfigLocations, Repository, object_id_bytes
+from codeindexd.scan.git_excludes import GitConfigLocations, GitWorkTree, object_id_bytes
 from codeindexd.scan.git_index import IndexedContent, IndexFormatError, read_contents
 from codeindexd.scan.rule_files import read_bounded
 from codeindexd.scan.safe_read import read_beneath
@@ -35,7 +35,7 @@ def changed_files(root: bytes, entries: Iterable[Entry]) -> Changes | None:
     of the last change differ. What is staged already counts as unchanged. Blocking.
     """
     directory = Path(os.fsdecode(root))
-    repository = Repository.at(directory, read_bounded) or Repository.enclosing(directory, read_bounded)
+    repository = GitWorkTree.at(directory, read_bounded) or GitWorkTree.enclosing(directory, read_bounded)
     if repository is None:
         return None
     size = object_id_bytes(repository, GitConfigLocations.from_environment({}), read_bounded)

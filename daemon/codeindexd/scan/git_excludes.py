@@ -16,7 +16,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from codeindexd.scan.ignore import Source
+from codeindexd.scan.ignore import ExcludeFile
 from codeindexd.scan.ignore.patterns import compiled
 from codeindexd.scan.relpath import name_of
 from codeindexd.scan.rule_files import ReadRuleFile
@@ -48,7 +48,7 @@ class GitConfigLocations(Struct, frozen=True):
         return cls(home, config_home, system)
 
 
-class Repository(Struct, frozen=True):
+class GitWorkTree(Struct, frozen=True):
     """A git work tree: its ``top``, its ``git_dir``, and the directory ``common`` to all worktrees of the repository.
 
     ``common`` differs from ``git_dir`` only in linked worktrees.
@@ -59,7 +59,7 @@ class Repository(Struct, frozen=True):
     common: Path
 
     @classmethod
-    def at(cls, directory: Path, read: ReadRuleFile) -> Repository | None:
+    def at(cls, directory: Path, read: ReadRuleFile) -> GitWorkTree | None:
         """Return the repository whose work tree has its top at ``directory``, or None. Follows ``.git`` files."""
         git_dir = directory / ".git"
         pointer = read(git_dir, 4096)
@@ -74,7 +74,7 @@ class Repository(Struct, frozen=True):
         return cls(directory, git_dir, git_dir / os.fsdecode(shared.strip()) if shared else git_dir)
 
     @classmethod
-    def enclosing(cls, directory: Path, read: ReadRuleFile) -> Repository | None:
+    def enclosing(cls, directory: Path, read: ReadRuleFile) -> GitWorkTree | None:
         """Return the repository that contains ``directory``, other than at its top, or None."""
         return next((found for parent in directory.parents if (found := cls.at(parent, read))), None)
 
@@ -92,10 +92,10 @@ def _parse_pointer(directory: Path, pointer: bytes) -> Path | None:
 
 
 def exclude_sources(
-    repository: Repository | None, git_locations: GitConfigLocations, read: ReadRuleFile
-) -> list[Source]:
+    repository: GitWorkTree | None, git_locations: GitConfigLocations, read: ReadRuleFile
+) -> list[ExcludeFile]:
     """Return the rules of info/exclude and of the excludes file, in the order of precedence, without empty ones."""
-    sources: list[Source] = []
+    sources: list[ExcludeFile] = []
     if repository is not None:
         sources.append(_source(".git/info/exclude", repository.common / "info" / "exclude", repository, read))
     path, chosen_by = _excludes_file(repository, git_locations, read)
@@ -104,21 +104,21 @@ def exclude_sources(
     return [source for source in sources if source.content]
 
 
-def object_id_bytes(repository: Repository, git_locations: GitConfigLocations, read: ReadRuleFile) -> int:
+def object_id_bytes(repository: GitWorkTree, git_locations: GitConfigLocations, read: ReadRuleFile) -> int:
     """Return the size of the repository's object ids in bytes: 20 for SHA-1, 32 for SHA-256."""
     entries = _entries(repository.common / "config", repository, git_locations.home, read, 0)
     formats = [value for key, value in entries if key == "extensions.objectformat"]
     return 32 if formats and formats[-1].lower() == "sha256" else 20
 
 
-def _source(name: str, path: Path, chosen_by: Repository | None, read: ReadRuleFile) -> Source:
+def _source(name: str, path: Path, chosen_by: GitWorkTree | None, read: ReadRuleFile) -> ExcludeFile:
     """Return the rules in the file ``path``; not quotable if the repository that named it does not contain it."""
     if chosen_by is not None:
         inside = read(path, within=chosen_by.top)
         if inside is None:
-            return Source(name, read(path) or b"", quotable=False)
-        return Source(name, inside)
-    return Source(name, read(path) or b"")
+            return ExcludeFile(name, read(path) or b"", quotable=False)
+        return ExcludeFile(name, inside)
+    return ExcludeFile(name, read(path) or b"")
 
 
 def _display_path(path: Path, git_locations: GitConfigLocations) -> str:
@@ -128,15 +128,15 @@ def _display_path(path: Path, git_locations: GitConfigLocations) -> str:
 
 
 def _excludes_file(
-    repository: Repository | None, git_locations: GitConfigLocations, read: ReadRuleFile
-) -> tuple[Path | None, Repository | None]:
+    repository: GitWorkTree | None, git_locations: GitConfigLocations, read: ReadRuleFile
+) -> tuple[Path | None, GitWorkTree | None]:
     """Return the excludes file or None, and the repository if its own configuration names the file, else None."""
     files = [git_locations.system]
     files.append(git_locations.config_home / "git" / "config" if git_locations.config_home else None)
     files.append(git_locations.home / ".gitconfig" if git_locations.home else None)
     repository_files = [repository.common / "config", repository.git_dir / "config.worktree"] if repository else []
     value: str | None = None
-    chosen_by: Repository | None = None
+    chosen_by: GitWorkTree | None = None
     for file in (*files, *repository_files):
         if file is not None:
             for key, found in _entries(file, repository, git_locations.home, read, 0):
@@ -158,7 +158,7 @@ def _expand_home(value: str, home: Path | None) -> Path:
 
 
 def _entries(
-    file: Path, repository: Repository | None, home: Path | None, read: ReadRuleFile, depth: int
+    file: Path, repository: GitWorkTree | None, home: Path | None, read: ReadRuleFile, depth: int
 ) -> Iterator[tuple[str, str]]:
     """Yield (``section.key`` in lower case, value) in order, with included files expanded in place.
 
@@ -175,7 +175,7 @@ def _entries(
 
 
 def _include_applies(
-    section: str, subsection: str, file: Path, repository: Repository | None, home: Path | None
+    section: str, subsection: str, file: Path, repository: GitWorkTree | None, home: Path | None
 ) -> bool:
     """Return True if an include in ``file`` applies; supports ``gitdir:`` and ``gitdir/i:`` conditions only."""
     if section == "include":

@@ -35,7 +35,7 @@ FileToHash = tuple[bytes, Entry | None, FileStat | None]
 """A file to hash: path, entry in the last scan's tree or None, stat when it was listed (None if that failed)."""
 
 
-class Group(Struct):
+class FileGroup(Struct):
     """Files of one directory that have to be hashed."""
 
     directory: bytes
@@ -82,7 +82,7 @@ class Hasher:
         self._now_ns = now_ns
         self._oversized = oversized
 
-    def run(self, groups: Sequence[Group], should_stop: Callable[[], bool]) -> Iterator[Hashed]:
+    def run(self, groups: Sequence[FileGroup], should_stop: Callable[[], bool]) -> Iterator[Hashed]:
         """Yield the result for each file, in no particular order. Raises ShuttingDownError if ``should_stop()``."""
         batches = list(_batches(groups))
         buffer = _buffer()
@@ -106,7 +106,7 @@ class Hasher:
                     yield from results
                 at += share
 
-    def _batch(self, batch: Sequence[Group], buffer: memoryview | None = None) -> list[Hashed]:
+    def _batch(self, batch: Sequence[FileGroup], buffer: memoryview | None = None) -> list[Hashed]:
         buffer = _buffer() if buffer is None else buffer
         results: list[Hashed] = []
         for group in batch:
@@ -204,14 +204,14 @@ def _unreadable(path: bytes, known: Entry | None, error: OSError) -> Hashed:
     return Hashed(path, known, error=error.strerror or str(error))
 
 
-def _batches(groups: Iterable[Group]) -> Iterator[list[Group]]:
+def _batches(groups: Iterable[FileGroup]) -> Iterator[list[FileGroup]]:
     """Yield lists of groups with about equal numbers of files in total; large groups are split."""
-    batch: list[Group] = []
+    batch: list[FileGroup] = []
     files = 0
     for group in groups:
         for start in range(0, len(group.files), _FILES_PER_BATCH):
             part = group.files[start : start + _FILES_PER_BATCH]
-            batch.append(Group(group.directory, part))
+            batch.append(FileGroup(group.directory, part))
             files += len(part)
             if files >= _FILES_PER_BATCH:
                 yield batch

@@ -14,7 +14,7 @@ from msgspec import Struct
 from codeindexd.errors import ShuttingDownError
 from codeindexd.scan.directory_rules import DirectoryRules
 from codeindexd.scan.findings import SPECIAL, UNREADABLE, Findings, ScanInput, skipped
-from codeindexd.scan.hashing import Group
+from codeindexd.scan.hashing import FileGroup
 from codeindexd.scan.ignore import IgnoreRules
 from codeindexd.scan.merkle import leaf_hash
 from codeindexd.scan.relpath import name_of, parent_of
@@ -77,7 +77,7 @@ class Walk:
                     return skipped(target, verdict, known)
                 found.leaves += not is_dir
                 if stat.S_ISREG(status.st_mode):
-                    group = Group(parent_of(target))
+                    group = FileGroup(parent_of(target))
                     entry = self._check_file(target, stat_of, known, group)
                     found.to_hash += [group] if group.files else []
                     return entry
@@ -178,7 +178,7 @@ class Walk:
         old = self._scan.known.children(path)
         kept: dict[bytes, Entry] = {}
         waiting: list[tuple[bytes, Entry | None]] = []
-        group = Group(path)
+        group = FileGroup(path)
         suspects = rules.suspects(path, names) if names else ()
         entry: Entry | None
         for name, item in zip(names, items, strict=True):
@@ -205,7 +205,7 @@ class Walk:
             found.to_hash.append(group)
         return waiting
 
-    def _check_file(self, path: bytes, stat_of: Stat, known: Entry | None, group: Group) -> Entry | None:
+    def _check_file(self, path: bytes, stat_of: Stat, known: Entry | None, group: FileGroup) -> Entry | None:
         """Return the entry of a regular file if its content need not be read; else add it to ``group``, return None."""
         try:
             found = stat_of(follow_symlinks=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 
 from codeindexd.watch import inotify, portable
-from codeindexd.watch.stream import SOURCE, Source
+from codeindexd.watch.stream import SOURCE, EventSource
 
 
 class Backend(enum.StrEnum):
@@ -17,7 +17,7 @@ class Backend(enum.StrEnum):
     POLL = "poll"
 
     @property
-    def source(self) -> Source:
+    def source(self) -> EventSource:
         """The source of events; unused with POLL."""
         if self is Backend.INOTIFY:
             return inotify.SHARED

@@ -20,7 +20,7 @@ from codeindexd.watch.pacer import PollPacer
 Changes = Collection[tuple[watchfiles.Change, str]]
 
 
-class Source(Protocol):
+class EventSource(Protocol):
     """A source of events; tests substitute failing ones."""
 
     def __call__(self, paths: Collection[str], pace: PollPacer, *, recursive: bool) -> Iterator[Changes]:
@@ -33,11 +33,11 @@ class Source(Protocol):
 
 PathFilter = Callable[[str], bool]
 INOTIFY = sys.platform == "linux"
-SOURCE: Source = inotify.SHARED if INOTIFY else portable.watch
+SOURCE: EventSource = inotify.SHARED if INOTIFY else portable.watch
 _LOSSY_BURST = 256  # a guess: while watchfiles copies this many events, enough others are lost to matter
 
 
-def burst_threshold(source: Source, queue_size: int) -> int:
+def burst_threshold(source: EventSource, queue_size: int) -> int:
     """Return how many events in a second are a reason to walk the root; the kernel's queue holds ``queue_size``."""
     reports_overflow = isinstance(source, inotify.Inotify)
     return queue_size // 4 if reports_overflow else _LOSSY_BURST  # a written file takes up to four events
@@ -99,7 +99,13 @@ class Stream:
         )
 
     async def serve(
-        self, paths: Collection[str], filtered: Mapping[str, PathFilter], source: Source, *, owner: str, recursive: bool
+        self,
+        paths: Collection[str],
+        filtered: Mapping[str, PathFilter],
+        source: EventSource,
+        *,
+        owner: str,
+        recursive: bool,
     ) -> None:
         """Run until stopped or broken; ``ready`` or ``on_broken`` report a break. Raises what a callback raises.
 
@@ -163,7 +169,7 @@ class Stream:
         self.error = _stream_error(error)
         self._stopped.set()
 
-    async def _read_in_thread(self, paths: Collection[str], source: Source, *, recursive: bool) -> None:
+    async def _read_in_thread(self, paths: Collection[str], source: EventSource, *, recursive: bool) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._stop_when_cancelled)
             await anyio.to_thread.run_sync(self._run, paths, source, recursive, limiter=anyio.CapacityLimiter(1))
@@ -192,12 +198,12 @@ class Stream:
         self._on_live()
         self._ready.set()
 
-    def _run(self, paths: Collection[str], source: Source, recursive: bool) -> None:
+    def _run(self, paths: Collection[str], source: EventSource, recursive: bool) -> None:
         for batch in self._batches(paths, source, recursive):
             anyio.from_thread.run_sync(self._deliver, self, batch)
             self.pace.resume()
 
-    def _batches(self, paths: Collection[str], source: Source, recursive: bool) -> Iterator[Changes]:
+    def _batches(self, paths: Collection[str], source: EventSource, recursive: bool) -> Iterator[Changes]:
         try:
             yield from source(paths, self.pace, recursive=recursive)
         except (OSError, RuntimeError, UnicodeError) as error:

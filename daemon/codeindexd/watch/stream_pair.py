@@ -13,7 +13,7 @@ import anyio.to_thread
 from codeindexd.watch.change_reader import ChangeReader
 from codeindexd.watch.cookies import Cookies
 from codeindexd.watch.coverage import WatchableDirectories
-from codeindexd.watch.stream import Changes, Source, Stream, StreamError, StreamErrorKind
+from codeindexd.watch.stream import Changes, EventSource, Stream, StreamError, StreamErrorKind
 
 _DRAIN_S = 2.0
 
@@ -31,7 +31,7 @@ class StreamPair:
         root: Path,
         cookies: Cookies,
         reader: ChangeReader,
-        source: Source,
+        source: EventSource,
         *,
         recursive: bool,
         deliver: Callable[[Stream, Changes], None],

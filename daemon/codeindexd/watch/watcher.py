@@ -34,7 +34,7 @@ from codeindexd.watch.last_batch import LastBatch
 from codeindexd.watch.problem_reporter import ProblemReporter, WatchProblem, polling_problem
 from codeindexd.watch.restarts import RestartSchedule
 from codeindexd.watch.states import WatchState
-from codeindexd.watch.stream import SOURCE, Changes, Source, Stream, StreamError, StreamErrorKind, burst_threshold
+from codeindexd.watch.stream import SOURCE, Changes, EventSource, Stream, StreamError, StreamErrorKind, burst_threshold
 from codeindexd.watch.stream_pair import StreamPair
 
 log = structlog.get_logger(__name__)
@@ -79,7 +79,7 @@ class Watcher:
         poll: bool = False,
         rules: RuleFiles = NO_RULES,
         recursive: bool = sys.platform == "darwin",
-        source: Source = SOURCE,
+        source: EventSource = SOURCE,
     ) -> None:
         self._root = root
         self._poll_interval_s = poll_interval_s

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codeindexd.analysis.history.changes import Hunk
+from codeindexd.analysis.history.changes import UnifiedHunk
 from codeindexd.analysis.history.touched import touched
 
 GO = """package mux
@@ -59,9 +59,9 @@ JAVA = """class Gson {
 )
 def test_names_have_what_is_around_them(language: str, text: str, names: tuple[str, ...]) -> None:
     data = text.encode()
-    assert touched(language, b"", data, [Hunk(0, 0, 1, data.count(b"\n"))]) == names
+    assert touched(language, b"", data, [UnifiedHunk(0, 0, 1, data.count(b"\n"))]) == names
 
 
 def test_a_line_inside_belongs_to_the_method() -> None:
     old = b"package a\n\nfunc (s *Server) Serve() {\n\tone()\n}\n"
-    assert touched("go", old, old.replace(b"one", b"two"), [Hunk(4, 1, 4, 1)]) == ("Server.Serve",)
+    assert touched("go", old, old.replace(b"one", b"two"), [UnifiedHunk(4, 1, 4, 1)]) == ("Server.Serve",)

@@ -1,4 +1,4 @@
-"""``codeindex agents`` on files as the clients write them, in a temporary home."""
+"""``codeindex agents`` on files as the agents write them, in a temporary home."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from codeindexd.cli.agents import edits, jsonc, options
-from codeindexd.cli.agents.clients import CLIENTS, Client, Format, Places
 from codeindexd.cli.agents.command import ALL, Agents
+from codeindexd.cli.agents.known_agents import AGENTS, Agent, Format, Places
 from codeindexd.cli.terminal import Terminal
 from codeindexd.errors import FailedError, UsageError
 
@@ -119,7 +119,7 @@ FILES: Mapping[str, tuple[str, str]] = {
     "kiro": (".kiro/settings/mcp.json", SERVERS),
     "jetbrains": (".junie/mcp/mcp.json", SERVERS),
 }
-BY_NAME = {client.name: client for client in ALL}
+BY_NAME = {agent.name: agent for agent in ALL}
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def agents(*words: str, out: io.StringIO | None = None) -> dict[str, Any]:
 
 
 def written(home: Path, name: str) -> Path:
-    """Write the file of a client, and return it."""
+    """Write the file of an agent, and return it."""
     place, text = FILES[name]
     file = home / place
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -156,11 +156,11 @@ def lines_kept(before: str, after: str) -> bool:
 
 
 def test_every_client_is_known_to_the_options_and_has_a_sample() -> None:
-    assert set(FILES) == {client.name for client in CLIENTS}
-    assert len(CLIENTS) == 16
-    for client in ALL:
-        assert client.name in options.HELP.replace("\n", " ")
-        assert client.docs.startswith("https://")
+    assert set(FILES) == {agent.name for agent in AGENTS}
+    assert len(AGENTS) == 16
+    for agent in ALL:
+        assert agent.name in options.HELP.replace("\n", " ")
+        assert agent.docs.startswith("https://")
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -210,15 +210,15 @@ def test_directories_that_were_there_stay(home: Path) -> None:
     assert (home / ".cursor").is_dir()
 
 
-@pytest.mark.parametrize("client", [one for one in CLIENTS if one.project_file], ids=lambda one: str(one.name))
-def test_a_project_gets_its_own_settings(home: Path, client: Client) -> None:
+@pytest.mark.parametrize("agent", [one for one in AGENTS if one.project_file], ids=lambda one: str(one.name))
+def test_a_project_gets_its_own_settings(home: Path, agent: Agent) -> None:
     project = home / "p"
     project.mkdir()
-    agents("install", client.name, "--yes", "--project", str(project))
-    text = (project / client.project_file).read_text()
+    agents("install", agent.name, "--yes", "--project", str(project))
+    text = (project / agent.project_file).read_text()
     assert str(home) not in text  # the file is shared with others
-    assert agents("list", client.name, "--project", str(project))["agents"][0]["installed"]
-    agents("uninstall", client.name, "--yes", "--project", str(project))
+    assert agents("list", agent.name, "--project", str(project))["agents"][0]["installed"]
+    agents("uninstall", agent.name, "--yes", "--project", str(project))
     assert list(project.iterdir()) == []
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codeindexd.scan.ignore import IgnoreRules, Source
+from codeindexd.scan.ignore import ExcludeFile, IgnoreRules
 from scan.git_oracle import GitOracle
 
 _NAMES = [b"a", b"b", b"ab", b"a.b", b".a", b"a b", b"[a]", b"a\\", b"A", b"#a", b"!a", b"a ", b"a-b", b"\xff", b"a\nb"]
@@ -91,7 +91,7 @@ def test_generated_patterns_mean_what_git_says(oracle: _Oracle, files: dict[byte
     finally:
         for directory in files:
             (oracle.top / os.fsdecode(directory) / ".gitignore").unlink()
-    rules = IgnoreRules.for_root(exclude_sources=[Source("exclude", excludes)], hidden=True, defaults=False)
+    rules = IgnoreRules.for_root(exclude_sources=[ExcludeFile("exclude", excludes)], hidden=True, defaults=False)
     decided = _decided(oracle, files, rules)
     reachable = {path for path in oracle.paths if not _below_any(path, decided)}
     assert decided == {

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from codeindexd.scan.ignore import IgnoreRules, Source
+from codeindexd.scan.ignore import ExcludeFile, IgnoreRules
 from codeindexd.scan.ignore.syntax import parse
 
 
@@ -185,13 +185,13 @@ def test_directories_without_possible_matches_of_include_are_skipped() -> None:
 
 
 def test_gitignore_off_keeps_our_own_rules() -> None:
-    rules = _root("*.py\n", "*.c\n", gitignore=False, exclude_sources=[Source("x", b"*.h")])
+    rules = _root("*.py\n", "*.c\n", gitignore=False, exclude_sources=[ExcludeFile("x", b"*.h")])
     assert [_reason(rules, path) for path in ("a.py", "a.h", "a.c")] == ["", "", "ignored"]
 
 
 def test_a_nested_repository_resets_gits_rules_and_keeps_ours() -> None:
-    outer = _root("*.log\n", "*.c\n", exclude_sources=[Source("global", b"*.tmp")])
-    inner = outer.enter(b"sub", {}, [Source(".git/info/exclude", b"/top.txt")])
+    outer = _root("*.log\n", "*.c\n", exclude_sources=[ExcludeFile("global", b"*.tmp")])
+    inner = outer.enter(b"sub", {}, [ExcludeFile(".git/info/exclude", b"/top.txt")])
     assert [_reason(outer, path) for path in ("a.log", "a.c", "a.tmp")] == ["ignored"] * 3
     assert [_reason(inner, f"sub/{name}") for name in ("a.log", "a.tmp", "a.c", "top.txt")] == [
         "",
@@ -207,7 +207,7 @@ def test_files_above_the_root_and_their_anchors() -> None:
             ("../.gitignore", b"!b.log\n/root/x\n", b"root/"),
             ("../../.gitignore", b"*.log\n/p/root/y\n/x\n", b"p/root/"),
         ],
-        exclude_sources=[Source("exclude", b"/p/root/z\n")],
+        exclude_sources=[ExcludeFile("exclude", b"/p/root/z\n")],
     ).enter(b"", {})
     found = [_reason(rules, name) for name in ("a.log", "b.log", "x", "y", "z", "w")]
     assert found == ["ignored", "", "ignored", "ignored", "ignored", ""]
@@ -257,7 +257,7 @@ def test_no_pattern_backtracks_without_bound(pattern: bytes) -> None:
 
 
 def test_a_source_that_must_not_be_quoted_applies_and_is_named_by_line() -> None:
-    rules = IgnoreRules.for_root(exclude_sources=[Source("~/.netrc", b"\n*.py password", quotable=False)])
+    rules = IgnoreRules.for_root(exclude_sources=[ExcludeFile("~/.netrc", b"\n*.py password", quotable=False)])
     verdict = rules.verdict(b"a.py password", is_dir=False)
     assert verdict is not None
     assert verdict.rule == "~/.netrc:2"

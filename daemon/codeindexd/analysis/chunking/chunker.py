@@ -28,7 +28,7 @@ from codeindexd.analysis.chunking.outline import FoundDefinition, find_definitio
 from codeindexd.analysis.chunking.recovery import more_definitions, parse_leniently
 from codeindexd.analysis.chunking.rules import CONTAINERS
 from codeindexd.analysis.chunking.samples import samples_in
-from codeindexd.analysis.chunking.split import Atom, Limits, assign, atoms, pack
+from codeindexd.analysis.chunking.split import Atom, ChunkLimits, assign, atoms, pack
 from codeindexd.analysis.references.codec import NO_REFERENCES, Columns
 from codeindexd.analysis.references.extract import is_too_deep, references_in
 from codeindexd.types import Definition, Span, Symbol
@@ -114,7 +114,7 @@ def _analysis(text: bytes, language: str, max_bytes: int, target_chars: int) -> 
     """Return the analysis of a text that is not blank, without the samples in it."""
     lines = Lines(text)
     target = max(1, min(target_chars, max_bytes))
-    limits = Limits(target, max(target, min(target * 3 // 2, max_bytes)))
+    limits = ChunkLimits(target, max(target, min(target * 3 // 2, max_bytes)))
     if language in LINE_LANGUAGES:
         return _by_line(lines, language, limits)
     grammar = _grammar(text, language, lines)
@@ -147,7 +147,7 @@ def _found(root: Node, lines: Lines, grammar: Grammar) -> list[FoundDefinition]:
     return in_order([*found, *more]) if more else found
 
 
-def _by_line(lines: Lines, language: str, limits: Limits) -> Analysis:
+def _by_line(lines: Lines, language: str, limits: ChunkLimits) -> Analysis:
     """Return the analysis of a text whose definitions are found line by line."""
     found = definitions_by_line(lines, language)
     if not found:
@@ -238,7 +238,7 @@ def parse(text: bytes, grammar: Grammar) -> Node | None:
     return tree.root_node if given < _MAX_READ_BYTES else None
 
 
-def _windowed(lines: Lines, limits: Limits) -> list[Span]:
+def _windowed(lines: Lines, limits: ChunkLimits) -> list[Span]:
     pieces = windows(lines, 0, lines.count, target=limits.target, limit=limits.limit)
     return [_span(start, end, "window", "", (), lines) for start, end in join_blank(pieces, lines)]
 

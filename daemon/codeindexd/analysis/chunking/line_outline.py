@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from codeindexd.analysis.chunking.lines import Lines, windows
 from codeindexd.analysis.chunking.outline import MAX_DEFINITIONS, FoundDefinition
 from codeindexd.analysis.chunking.rules import CONTAINERS, kind_in
-from codeindexd.analysis.chunking.split import Atom, Limits
+from codeindexd.analysis.chunking.split import Atom, ChunkLimits
 
 _MOST_LINE_BYTES: Final = 400
 _CLOSING: Final = re.compile(rb"[})\]]|end(?:\w*)\b", re.IGNORECASE)
@@ -264,7 +264,7 @@ def _next_outside(lines: Lines) -> list[int]:
     return found
 
 
-def atoms_by_line(found: Sequence[FoundDefinition], lines: Lines, limits: Limits) -> list[Atom]:
+def atoms_by_line(found: Sequence[FoundDefinition], lines: Lines, limits: ChunkLimits) -> list[Atom]:
     """Cut the rows of a file before each outermost definition and the comment above it; together they cover it."""
     cuts = {0}
     for definition in found:

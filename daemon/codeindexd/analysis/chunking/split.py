@@ -15,7 +15,7 @@ from codeindexd.analysis.chunking.outline import FoundDefinition
 from codeindexd.analysis.chunking.rules import CONTAINERS
 
 
-class Limits(Struct):
+class ChunkLimits(Struct):
     """The target size of a chunk, and the size up to which a definition stays in one chunk, in bytes."""
 
     target: int
@@ -55,7 +55,7 @@ class Atom(Struct):
 
 
 def atoms(
-    root: Node, lines: Lines, grammar: Grammar, limits: Limits, found: Sequence[FoundDefinition] = ()
+    root: Node, lines: Lines, grammar: Grammar, limits: ChunkLimits, found: Sequence[FoundDefinition] = ()
 ) -> list[Atom]:
     """Cut the rows of a file into atoms of at most ``limits.limit`` bytes (single rows may be longer).
 
@@ -176,7 +176,7 @@ def assign(pieces: list[Atom], found: Sequence[FoundDefinition]) -> None:
         atom.whole = tuple(whole)
 
 
-def pack(pieces: Sequence[Atom], lines: Lines, limits: Limits) -> list[list[Atom]]:
+def pack(pieces: Sequence[Atom], lines: Lines, limits: ChunkLimits) -> list[list[Atom]]:
     """Group neighbouring atoms that belong together into chunks of up to about the target size."""
     groups: list[list[Atom]] = []
     size = 0
@@ -191,7 +191,7 @@ def pack(pieces: Sequence[Atom], lines: Lines, limits: Limits) -> list[list[Atom
     return _join_tiny(groups, lines, limits)
 
 
-def _belongs_in(group: Sequence[Atom], size: int, atom: Atom, own: int, limits: Limits) -> bool:
+def _belongs_in(group: Sequence[Atom], size: int, atom: Atom, own: int, limits: ChunkLimits) -> bool:
     last = group[-1]
     if size < limits.tiny:
         return True
@@ -215,7 +215,7 @@ def _is_code(owner: FoundDefinition | None) -> bool:
     return owner is not None and owner.kind not in CONTAINERS and owner.kind != "section"
 
 
-def _join_tiny(groups: list[list[Atom]], lines: Lines, limits: Limits) -> list[list[Atom]]:
+def _join_tiny(groups: list[list[Atom]], lines: Lines, limits: ChunkLimits) -> list[list[Atom]]:
     """Join a tiny last piece of a definition to the piece before it."""
     out: list[list[Atom]] = []
     for group in groups:

@@ -48,7 +48,7 @@ class TreeChange(Struct, frozen=True):
     old_path: bytes = b""
 
 
-class Hunk(Struct, frozen=True):
+class UnifiedHunk(Struct, frozen=True):
     """Changed lines without context: counted from 1; a side without lines has the line before it as its start."""
 
     old_start: int
@@ -276,15 +276,15 @@ def content_of(repository: GitRepository, mode: bytes, object_id: bytes) -> byte
     return b"Subproject commit %s\n" % object_id.hex().encode() if mode == SUBMODULE else repository.blob(object_id)
 
 
-def hunks_between(old: bytes, new: bytes) -> list[Hunk]:
+def hunks_between(old: bytes, new: bytes) -> list[UnifiedHunk]:
     """Return the hunks that turn ``old`` into ``new``, as git finds them."""
     patch = pygit2.Patch.create_from(
         old, new, context_lines=0, interhunk_lines=0, flag=DiffOption.FORCE_TEXT | DiffOption.INDENT_HEURISTIC
     )
-    return [Hunk(h.old_start, h.old_lines, h.new_start, h.new_lines) for h in patch.hunks]
+    return [UnifiedHunk(h.old_start, h.old_lines, h.new_start, h.new_lines) for h in patch.hunks]
 
 
-def quick_hunks(old: bytes, new: bytes) -> list[Hunk]:
+def quick_hunks(old: bytes, new: bytes) -> list[UnifiedHunk]:
     """Return hunks with as many lines as those of :func:`hunks_between`, in half the time.
 
     Where a single run of lines was inserted, removed or replaced, it may begin a few lines later than git says.
@@ -292,7 +292,7 @@ def quick_hunks(old: bytes, new: bytes) -> list[Hunk]:
     if not old or not new:
         text = old or new
         lines = text.count(b"\n") + (not text.endswith(b"\n")) if text else 0
-        return [Hunk(1, lines, 0, 0) if old else Hunk(0, 0, 1, lines)] if lines else []
+        return [UnifiedHunk(1, lines, 0, 0) if old else UnifiedHunk(0, 0, 1, lines)] if lines else []
     head, tail = common_ends(old, new).in_whole_lines(old, new)
     *removed, cut_removed = old[head : len(old) - tail].split(b"\n")  # a last line without line end is another one
     *added, cut_added = new[head : len(new) - tail].split(b"\n")
@@ -300,10 +300,10 @@ def quick_hunks(old: bytes, new: bytes) -> list[Hunk]:
         return hunks_between(old, new)
     before = old.count(b"\n", 0, head)
     old_lines, new_lines = len(removed) + bool(cut_removed), len(added) + bool(cut_added)
-    return [Hunk(before + bool(old_lines), old_lines, before + bool(new_lines), new_lines)]
+    return [UnifiedHunk(before + bool(old_lines), old_lines, before + bool(new_lines), new_lines)]
 
 
-def count_lines(hunks: Iterable[Hunk]) -> tuple[int, int]:
+def count_lines(hunks: Iterable[UnifiedHunk]) -> tuple[int, int]:
     """Return how many lines ``hunks`` add and remove."""
     added = removed = 0
     for hunk in hunks:

@@ -32,7 +32,7 @@ class CommonEnds(NamedTuple):
         return CommonEnds(head, tail)
 
 
-class Part(NamedTuple):
+class CommonPart(NamedTuple):
     """The same part of two texts: from ``start`` on, to ``old_end`` and ``new_end``. Bytes of whole lines."""
 
     start: int
@@ -66,7 +66,7 @@ def _equal_at_start(one: bytes, other: bytes) -> int:
     return int(differing.argmax()) if differing.any() else len(one)
 
 
-def differing_part(old: bytes, new: bytes, ends: CommonEnds, *, ignore_whitespace: bool) -> Part | None:
+def differing_part(old: bytes, new: bytes, ends: CommonEnds, *, ignore_whitespace: bool) -> CommonPart | None:
     """Return a part of two texts whose diff, by git's algorithm, is that of the whole; None if there may be none.
 
     The texts must differ. There is such a part if no line between their common ``ends`` is in both. A diff then has one
@@ -90,7 +90,7 @@ def differing_part(old: bytes, new: bytes, ends: CommonEnds, *, ignore_whitespac
         up, down = _reach(above, changed, below, ignore_whitespace=ignore_whitespace)
         if (start and up + _EXAMINED > len(above)) or (end < len(old) and down + _EXAMINED > len(below)):
             return None
-    return Part(start, end, end + len(new) - len(old))
+    return CommonPart(start, end, end + len(new) - len(old))
 
 
 def _reach(

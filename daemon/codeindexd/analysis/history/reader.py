@@ -13,8 +13,8 @@ from codeindexd.analysis import secrets
 from codeindexd.analysis.chunking.languages import detect
 from codeindexd.analysis.history.changes import (
     MAX_DIFF_BYTES,
-    Hunk,
     TreeChange,
+    UnifiedHunk,
     changes_of,
     content_of,
     count_lines,
@@ -47,7 +47,7 @@ class DiffText:
         self.code: list[bytes] = []
         self._left = {True: _MOST_PROSE_BYTES, False: _MOST_CODE_BYTES}
 
-    def add(self, path: bytes, new: bytes, hunks: list[Hunk]) -> None:
+    def add(self, path: bytes, new: bytes, hunks: list[UnifiedHunk]) -> None:
         """Take the lines that ``hunks`` add to ``new``, as far as there is room."""
         is_prose = _is_prose(path)
         if self._left[is_prose] <= 0:

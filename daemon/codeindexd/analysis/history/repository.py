@@ -211,7 +211,7 @@ class GitRepository:
 
     # walking
 
-    def walk(self, tips: Iterable[bytes], *, limit: int) -> Walk:
+    def walk(self, tips: Iterable[bytes], *, limit: int) -> CommitWalk:
         """Return the newest ``limit`` commits reachable from ``tips``, in the order of ``git log``.
 
         The history ends where a commit is missing.
@@ -221,7 +221,7 @@ class GitRepository:
         while queue and len(found) < limit:
             commit_id, _ = queue.pop()
             found.append(commit_id)
-        return Walk(
+        return CommitWalk(
             found,
             is_truncated=bool(queue),
             is_shallow=not self.heads.shallow.isdisjoint(found),
@@ -295,7 +295,7 @@ class GitRepository:
         return tip
 
 
-class Walk(Struct, frozen=True):
+class CommitWalk(Struct, frozen=True):
     """Commits newest first; ``is_truncated`` if there are older ones, ``is_shallow`` if some were not fetched.
 
     ``missing`` counts the parents that the repository should have and lacks.

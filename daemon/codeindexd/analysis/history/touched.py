@@ -16,7 +16,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from codeindexd.analysis.history.changes import Hunk
+from codeindexd.analysis.history.changes import UnifiedHunk
 
 MAX_NAMES = 64
 """Definitions of one file in one commit."""
@@ -132,7 +132,7 @@ def has_definitions(language: str) -> bool:
     return language in _COMPILED
 
 
-def touched(language: str, old: bytes, new: bytes, hunks: Sequence[Hunk]) -> tuple[str, ...]:
+def touched(language: str, old: bytes, new: bytes, hunks: Sequence[UnifiedHunk]) -> tuple[str, ...]:
     """Return the qualified names of the definitions that ``hunks`` touch, in the order of their lines.
 
     These are the definitions whose beginning is added or removed, and the innermost one around each other hunk.
@@ -236,7 +236,7 @@ def _chain(beginning: _Beginning, text: _Text) -> list[_Beginning]:
     return chain[::-1]
 
 
-def _enclosing(before: _Text, after: _Text, hunk: Hunk) -> bytes:
+def _enclosing(before: _Text, after: _Text, hunk: UnifiedHunk) -> bytes:
     """Return the qualified name of the definition around a hunk, by its first line that is not blank; b"" for none."""
     text, start, lines = (after, hunk.new_start, hunk.new_lines) if hunk.new_lines else (
         before, hunk.old_start, hunk.old_lines

@@ -1,4 +1,4 @@
-"""Changes to the files of clients: each is shown, made in one step, and can be undone exactly.
+"""Changes to the files of agents: each is shown, made in one step, and can be undone exactly.
 
 A copy of the file as it was before, and a record of what was written, are kept in a directory of our own. As long as
 the file is what was written, undoing restores the copy; if it was changed since, only our entry is removed.

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from codeindexd.cli import installed_by
 from codeindexd.cli.agents import edits
 from codeindexd.cli.agents.changes import Change, Records, read
-from codeindexd.cli.agents.clients import CLIENTS, Client, Command, Places
 from codeindexd.cli.agents.instructions import INSTRUCTIONS
+from codeindexd.cli.agents.known_agents import AGENTS, Agent, Command, Places
 from codeindexd.cli.terminal import Terminal, safe
 from codeindexd.client.core import absolute
 from codeindexd.errors import CodeindexError, FailedError, UsageError
@@ -21,7 +21,7 @@ from codeindexd.errors import CodeindexError, FailedError, UsageError
 if TYPE_CHECKING:
     import argparse
 
-ALL = (*CLIENTS, *INSTRUCTIONS)
+ALL = (*AGENTS, *INSTRUCTIONS)
 
 
 class Agents:
@@ -43,21 +43,21 @@ class Agents:
         if self._project is not None and not self._project.is_dir():
             raise UsageError(f"{self._project} is not a directory", hint="give the directory of a project")
         if self._args.action == "list":
-            return {"agents": [self._described(client) for client in self._chosen(ALL)]}
+            return {"agents": [self._described(agent) for agent in self._chosen(ALL)]}
         if self._args.json and not (self._args.yes or self._args.dry_run):
             raise UsageError("--json cannot ask for confirmation", hint="give --yes or --dry-run")
-        clients = self._chosen([client for client in ALL if self._is_meant(client)])
-        if not clients:
-            raise FailedError("no coding agent was found", hint=f"name one: codeindex agents install {CLIENTS[0].name}")
-        self._is_single = len(clients) == 1 and len(self._files(clients[0])) == 1
-        changes = [done for client in clients for done in self._change(client)]
+        agents = self._chosen([agent for agent in ALL if self._is_meant(agent)])
+        if not agents:
+            raise FailedError("no coding agent was found", hint=f"name one: codeindex agents install {AGENTS[0].name}")
+        self._is_single = len(agents) == 1 and len(self._files(agents[0])) == 1
+        changes = [done for agent in agents for done in self._change(agent)]
         if self._failures and len(self._failures) == len(changes):
             raise self._failures[0]
         return {"changes": changes}
 
-    def _chosen(self, default: Iterable[Client]) -> list[Client]:
-        """Return the clients that were named, else ``default``. Raises UsageError for unknown names."""
-        known = {client.name: client for client in ALL}
+    def _chosen(self, default: Iterable[Agent]) -> list[Agent]:
+        """Return the agents that were named, else ``default``. Raises UsageError for unknown names."""
+        known = {agent.name: agent for agent in ALL}
         for name in self._args.names:
             if name not in known:
                 close = difflib.get_close_matches(name, known, n=1)
@@ -65,80 +65,80 @@ class Agents:
                 raise UsageError(f"no such agent: {name}", hint=hint)
         return [known[name] for name in self._args.names] or list(default)
 
-    def _is_meant(self, client: Client) -> bool:
-        """Return True for a client that is changed without being named."""
+    def _is_meant(self, agent: Agent) -> bool:
+        """Return True for an agent that is changed without being named."""
         if self._args.action == "uninstall":
-            return any(self._is_installed(client, file) for file in client.files(self._places, self._project))
-        return not client.only_if_named and client.is_found(self._places) and bool(self._files(client))
+            return any(self._is_installed(agent, file) for file in agent.files(self._places, self._project))
+        return not agent.only_if_named and agent.is_found(self._places) and bool(self._files(agent))
 
-    def _files(self, client: Client) -> Sequence[Path]:
-        return client.files(self._places, self._project)
+    def _files(self, agent: Agent) -> Sequence[Path]:
+        return agent.files(self._places, self._project)
 
-    def _is_installed(self, client: Client, file: Path) -> bool:
+    def _is_installed(self, agent: Agent, file: Path) -> bool:
         try:
             text = read(file)
-            return text is not None and edits.entry_in(text, client) is not None
+            return text is not None and edits.entry_in(text, agent) is not None
         except (CodeindexError, OSError):
             return False
 
-    def _described(self, client: Client) -> dict[str, Any]:
-        files = self._files(client)
+    def _described(self, agent: Agent) -> dict[str, Any]:
+        files = self._files(agent)
         return {
-            "name": client.name,
-            "title": client.title,
-            "found": client.is_found(self._places),
-            "installed": any(self._is_installed(client, file) for file in files),
+            "name": agent.name,
+            "title": agent.title,
+            "found": agent.is_found(self._places),
+            "installed": any(self._is_installed(agent, file) for file in files),
             "files": [str(file) for file in files],
-            "docs": client.docs,
+            "docs": agent.docs,
         }
 
     # changes
 
-    def _change(self, client: Client) -> list[dict[str, Any]]:
-        """Change the files of a client; return what became of each."""
-        files = self._files(client)
+    def _change(self, agent: Agent) -> list[dict[str, Any]]:
+        """Change the files of an agent; return what became of each."""
+        files = self._files(agent)
         if not files:
             where = "for a single project" if self._project else "for all projects"
             other = "leave --project out" if self._project else "give --project"
-            raise UsageError(f"{client.title} has no settings {where}", hint=other)
+            raise UsageError(f"{agent.title} has no settings {where}", hint=other)
         outcomes = []
         for file in files:
             try:
-                change = self._plan(client, file)
+                change = self._plan(agent, file)
                 outcome = self._carry_out(change)
             except (FailedError, OSError) as error:
-                outcome = self._record_failure(client, file, error)
-            outcomes.append({"name": client.name, "path": str(file), **outcome})
-            self._say(client, file, outcome)
+                outcome = self._record_failure(agent, file, error)
+            outcomes.append({"name": agent.name, "path": str(file), **outcome})
+            self._say(agent, file, outcome)
         return outcomes
 
-    def _record_failure(self, client: Client, file: Path, error: FailedError | OSError) -> dict[str, Any]:
+    def _record_failure(self, agent: Agent, file: Path, error: FailedError | OSError) -> dict[str, Any]:
         """Remember a failure, which does not keep other files from being changed; return the outcome."""
         what = error.message if isinstance(error, FailedError) else error.strerror or str(error)
-        failure = FailedError(f"{client.title}: {file}: {what}", hint=getattr(error, "hint", ""))
+        failure = FailedError(f"{agent.title}: {file}: {what}", hint=getattr(error, "hint", ""))
         self._failures.append(failure)
         return {"outcome": "failed", "error": failure.message, "hint": failure.hint}
 
-    def _plan(self, client: Client, file: Path) -> Change:
+    def _plan(self, agent: Agent, file: Path) -> Change:
         """Return the change of a file. Raises FailedError if it cannot be read."""
         text = read(file)
         if self._args.action == "install":
-            return Change(file, text, _edited(text, lambda plain: self._with_entry(plain, client)))
-        if text is None or edits.entry_in(text, client) is None:
+            return Change(file, text, _edited(text, lambda plain: self._with_entry(plain, agent)))
+        if text is None or edits.entry_in(text, agent) is None:
             return Change(file, text, text)
         is_as_written, before = self._records.undone(file, text)
-        if is_as_written and not (before and edits.entry_in(before, client) is not None):
+        if is_as_written and not (before and edits.entry_in(before, agent) is not None):
             return Change(file, text, before)
-        after = _edited(text, lambda plain: edits.without_entry(plain, client))
+        after = _edited(text, lambda plain: edits.without_entry(plain, agent))
         return Change(file, text, after or None)
 
-    def _with_entry(self, text: str, client: Client) -> str:
-        return edits.with_entry(text, client, self._command(), in_project=self._project is not None)
+    def _with_entry(self, text: str, agent: Agent) -> str:
+        return edits.with_entry(text, agent, self._command(), in_project=self._project is not None)
 
     def _command(self) -> Command:
-        """Return what a client runs: for the user by its full path, since not every client has our PATH.
+        """Return what an agent runs: for the user by its full path, since not every agent has our PATH.
 
-        If our environment is temporary, as that of uvx is, a client runs us in the same way.
+        If our environment is temporary, as that of uvx is, an agent runs us in the same way.
         """
         options = ["--add"] if self._args.add else []
         if self._project is None and (runner := installed_by.runner()):
@@ -170,7 +170,7 @@ class Agents:
             self._terminal.print(self._terminal.style(kind, safe(line)) if kind else safe(line))
         self._terminal.flush()
 
-    def _say(self, client: Client, file: Path, outcome: Mapping[str, Any]) -> None:
+    def _say(self, agent: Agent, file: Path, outcome: Mapping[str, Any]) -> None:
         if self._args.json or (self._is_single and outcome["outcome"] == "failed"):
             return
         if outcome["outcome"] == "failed":
@@ -178,7 +178,7 @@ class Agents:
             self._terminal.note(f"failed: {safe(outcome['error'])}{hint}")
             return
         backup = f" (as it was: {outcome['backup']})" if "backup" in outcome else ""
-        self._terminal.note(f"{client.title}: {outcome['outcome']}: {safe(str(file))}{safe(backup)}")
+        self._terminal.note(f"{agent.title}: {outcome['outcome']}: {safe(str(file))}{safe(backup)}")
 
 
 def _edited(text: str | None, edit: Any) -> str:

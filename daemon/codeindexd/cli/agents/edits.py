@@ -1,4 +1,4 @@
-"""What the file of a client has to look like with our entry, and without it."""
+"""What the file of an agent has to look like with our entry, and without it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from codeindexd.cli.agents import jsonc, markdown, toml, yaml
-from codeindexd.cli.agents.clients import Client, Command, Format
+from codeindexd.cli.agents.known_agents import Agent, Command, Format
 from codeindexd.errors import FailedError
 
 
@@ -21,35 +21,35 @@ def _limit_depth() -> Iterator[None]:
 
 
 @_limit_depth()
-def entry_in(text: str, client: Client) -> Any:
+def entry_in(text: str, agent: Agent) -> Any:
     """Return our entry, None if there is none. Raises FailedError for a file that cannot be read."""
-    match client.format:
+    match agent.format:
         case Format.BLOCK:
             return markdown.block(text)
         case Format.WHOLE:
             return text or None
         case _:
-            return _value_at(text, client, client.path)
+            return _value_at(text, agent, agent.path)
 
 
 @_limit_depth()
-def with_entry(text: str, client: Client, command: Command, *, in_project: bool) -> str:
+def with_entry(text: str, agent: Agent, command: Command, *, in_project: bool) -> str:
     """Return the text with our entry; the same text if it is there already.
 
     Raises FailedError for a file that cannot be read, and if anything else in it would change.
     """
-    wanted = client.entry(command)
-    if entry_in(text, client) == wanted:
+    wanted = agent.entry(command)
+    if entry_in(text, agent) == wanted:
         return text
-    start = text or (client.project_template if in_project else client.template)
-    match client.format:
+    start = text or (agent.project_template if in_project else agent.template)
+    match agent.format:
         case Format.JSON:
-            return _checked(start, jsonc.with_entry(start, client.path, wanted), client, wanted)
+            return _checked(start, jsonc.with_entry(start, agent.path, wanted), agent, wanted)
         case Format.TOML:
-            return _checked(start, toml.with_entry(start, client.path, wanted), client, wanted)
+            return _checked(start, toml.with_entry(start, agent.path, wanted), agent, wanted)
         case Format.YAML | Format.YAML_LIST:
-            in_list = client.format is Format.YAML_LIST
-            return _checked(start, yaml.with_entry(start, client.path, wanted, in_list=in_list), client, wanted)
+            in_list = agent.format is Format.YAML_LIST
+            return _checked(start, yaml.with_entry(start, agent.path, wanted, in_list=in_list), agent, wanted)
         case Format.BLOCK:
             return markdown.with_block(text, str(wanted))
         case Format.WHOLE:
@@ -57,42 +57,42 @@ def with_entry(text: str, client: Client, command: Command, *, in_project: bool)
 
 
 @_limit_depth()
-def without_entry(text: str, client: Client) -> str:
+def without_entry(text: str, agent: Agent) -> str:
     """Return the text without our entry. Raises FailedError, as ``with_entry`` does."""
-    match client.format:
+    match agent.format:
         case Format.JSON:
-            return _checked(text, jsonc.without_entry(text, client.path), client, None)
+            return _checked(text, jsonc.without_entry(text, agent.path), agent, None)
         case Format.TOML:
-            return _checked(text, toml.without_entry(text, client.path), client, None)
+            return _checked(text, toml.without_entry(text, agent.path), agent, None)
         case Format.YAML | Format.YAML_LIST:
-            return _checked(text, yaml.without_entry(text, client.path), client, None)
+            return _checked(text, yaml.without_entry(text, agent.path), agent, None)
         case Format.BLOCK:
             return markdown.without_block(text)
         case Format.WHOLE:
             return ""
 
 
-def _checked(before: str, after: str, client: Client, wanted: Any) -> str:
+def _checked(before: str, after: str, agent: Agent, wanted: Any) -> str:
     """Return ``after``. Raises FailedError if more than our entry, now ``wanted``, differs from ``before``."""
     try:
-        is_right = entry_in(after, client) == wanted and _others(after, client) == _others(before, client)
+        is_right = entry_in(after, agent) == wanted and _others(after, agent) == _others(before, agent)
     except FailedError:
         is_right = False
     if not is_right:
         what = "added" if wanted is not None else "removed"
-        path = ".".join(client.path)
+        path = ".".join(agent.path)
         raise FailedError(f"{path} cannot be {what} without changing other settings", hint=f"edit {path} by hand")
     return after
 
 
-def _others(text: str, client: Client) -> Any:
+def _others(text: str, agent: Agent) -> Any:
     """Return everything in the file but our entry, and what it is in if nothing else is in that."""
-    return _without(_value_at(text, client, ()), client.path)
+    return _without(_value_at(text, agent, ()), agent.path)
 
 
-def _value_at(text: str, client: Client, path: tuple[str, ...]) -> Any:
+def _value_at(text: str, agent: Agent, path: tuple[str, ...]) -> Any:
     """Return the value at ``path`` of JSON, TOML or YAML, None if there is none. Raises FailedError."""
-    match client.format:
+    match agent.format:
         case Format.JSON:
             return jsonc.entry(text, path)
         case Format.TOML:

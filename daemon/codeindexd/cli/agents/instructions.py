@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codeindexd.cli.agents.clients import NAME, Client, Format
+from codeindexd.cli.agents.known_agents import NAME, Agent, Format
 
 _WHEN = """\
 This project is indexed by codeindex; its MCP tools are faster than grep and return only what matters.
@@ -24,8 +24,8 @@ description: Find code with the codeindex tools (search, symbol, grep, related) 
 
 {_WHEN}"""  # noqa: E501 - the front matter has one line per field
 
-INSTRUCTIONS: tuple[Client, ...] = (
-    Client(
+INSTRUCTIONS: tuple[Agent, ...] = (
+    Agent(
         name="agents-md",
         title="a part of AGENTS.md",
         docs="https://agents.md",
@@ -36,7 +36,7 @@ INSTRUCTIONS: tuple[Client, ...] = (
         project_file="AGENTS.md",
         only_if_named=True,
     ),
-    Client(
+    Agent(
         name="skill",
         title="a skill",
         docs="https://agentskills.io/specification",

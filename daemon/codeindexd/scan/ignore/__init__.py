@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from codeindexd.scan.ignore.builtin import PACKAGE_FILES, VENDOR, VENDOR_CONTENT, Verdict
-from codeindexd.scan.ignore.rules import GITIGNORE, IGNORE_FILES, OWN_IGNORE, IgnoreRules, Source
+from codeindexd.scan.ignore.rules import GITIGNORE, IGNORE_FILES, OWN_IGNORE, ExcludeFile, IgnoreRules
 
 __all__ = [
     "GITIGNORE",
@@ -12,7 +12,7 @@ __all__ = [
     "PACKAGE_FILES",
     "VENDOR",
     "VENDOR_CONTENT",
+    "ExcludeFile",
     "IgnoreRules",
-    "Source",
     "Verdict",
 ]

@@ -14,7 +14,7 @@ from typing import Any
 import re2
 from msgspec.structs import replace
 
-from codeindexd.scan.ignore.patterns import Outline, PatternSet
+from codeindexd.scan.ignore.patterns import PatternSet, Prefilter
 from codeindexd.scan.ignore.syntax import Pattern, parse
 
 _SYNTAXES = {
@@ -102,7 +102,7 @@ class _Regexes(PatternSet):
         self._regexes = [(pattern, regex) for pattern, _, regex in compiled if regex is not None]
         self.patterns = tuple(pattern for pattern, _ in self._regexes)
         self._any = _compiled(b"|".join(b"(?:%b)" % body for _, body, regex in compiled if regex is not None))
-        self.outline = Outline(path_test=self._may_match if self.patterns else None, path_heads=(b"",))
+        self.prefilter = Prefilter(path_test=self._may_match if self.patterns else None, path_heads=(b"",))
 
     def last_match(self, name: bytes, path: bytes, is_dir: bool) -> Pattern | None:
         """Return the first expression that matches; a directory also matches if everything in it must."""

@@ -19,7 +19,7 @@ Test = Callable[[bytes], object]
 """Returns a true value if a text may match."""
 
 
-class Outline(Struct, frozen=True):
+class Prefilter(Struct, frozen=True):
     """Necessary conditions for a file to be left out by one of the patterns; it must meet at least one.
 
     Conditions on its name: ``names``, ``extensions`` (with the dot) and ``tails`` contain it, one of the expressions
@@ -50,13 +50,13 @@ class Outline(Struct, frozen=True):
 class PatternSet:
     """The compiled patterns of one file. Immutable, and shared by all files of equal content."""
 
-    __slots__ = ("_directories", "_files", "outline", "patterns")
+    __slots__ = ("_directories", "_files", "patterns", "prefilter")
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         self.patterns = tuple(patterns)
         self._directories = _Matcher(self.patterns)
         self._files = _Matcher([pattern for pattern in self.patterns if not pattern.dir_only])
-        self.outline = self._files.outline()
+        self.prefilter = self._files.prefilter()
 
     def __bool__(self) -> bool:
         return bool(self.patterns)
@@ -120,7 +120,7 @@ class _Matcher:
         self._name_globs = _Globs(name_globs) if name_globs else None
         self._path_globs = _Globs(path_globs) if path_globs else None
 
-    def outline(self) -> Outline:
+    def prefilter(self) -> Prefilter:
         """Return the necessary conditions for a file to match."""
         paths: dict[bytes, set[bytes]] = {}
         for path, index in self._paths.items():
@@ -131,7 +131,7 @@ class _Matcher:
         many = len(names) >= _BUCKET_FROM
         globs = [pattern for pattern in self._patterns if pattern.by_path and pattern.regex and not pattern.negative]
         homes = [(index, pattern.home) for index, pattern in enumerate(globs) if pattern.home]
-        return Outline(
+        return Prefilter(
             names=self._positive(self._names),
             extensions=self._positive(self._extensions),
             tails=tuple(self._positive(self._with_tail)),

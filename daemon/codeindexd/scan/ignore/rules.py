@@ -48,7 +48,7 @@ _SEARCH_IGNORE = (b".rgignore", b".ignore")
 IGNORE_FILES = frozenset({GITIGNORE, OWN_IGNORE, HGIGNORE, *_SEARCH_IGNORE})
 
 
-class Source(NamedTuple):
+class ExcludeFile(NamedTuple):
     """One of git's exclude files: its name for users, its content, and whether users may be shown its lines."""
 
     name: str
@@ -114,7 +114,7 @@ class IgnoreRules(Struct, frozen=True):
     def for_root(
         cls,
         *,
-        exclude_sources: Sequence[Source] = (),
+        exclude_sources: Sequence[ExcludeFile] = (),
         above: Sequence[tuple[str, bytes, bytes]] = (),
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
@@ -155,7 +155,7 @@ class IgnoreRules(Struct, frozen=True):
         self,
         directory: bytes,
         files: Mapping[bytes, bytes],
-        repository: Sequence[Source] | None = None,
+        repository: Sequence[ExcludeFile] | None = None,
         tracked: Tracked | None = None,
         *,
         names: Collection[bytes] = (),
@@ -202,7 +202,13 @@ class IgnoreRules(Struct, frozen=True):
         )
 
     def _git_levels(
-        self, files: Mapping[bytes, bytes], repository: Sequence[Source] | None, prefix: str, skip: int, *, has_hg: bool
+        self,
+        files: Mapping[bytes, bytes],
+        repository: Sequence[ExcludeFile] | None,
+        prefix: str,
+        skip: int,
+        *,
+        has_hg: bool,
     ) -> tuple[_Level, ...]:
         """Return the rules of version control with those of one more directory, as :meth:`enter` is given them."""
         git = self._git

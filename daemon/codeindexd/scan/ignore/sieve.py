@@ -31,11 +31,11 @@ def suspects(places: Sequence[tuple[PatternSet, bytes]], names: Sequence[bytes])
     """
     found = set(_merged(tuple(patterns for patterns, _ in places)).suspects(names))
     for patterns, relative in places:
-        outline = patterns.outline
-        if relative in outline.paths:
-            found |= outline.paths[relative]
-        if outline.path_test is not None and outline.may_match_path_in(relative):
-            found.update(name for name in names if outline.path_test(relative + name))
+        prefilter = patterns.prefilter
+        if relative in prefilter.paths:
+            found |= prefilter.paths[relative]
+        if prefilter.path_test is not None and prefilter.may_match_path_in(relative):
+            found.update(name for name in names if prefilter.path_test(relative + name))
     return found
 
 
@@ -78,15 +78,15 @@ class _Merged(Struct, frozen=True):
 
 @functools.lru_cache(maxsize=1024)
 def _merged(sets: tuple[PatternSet, ...]) -> _Merged:
-    outlines = [patterns.outline for patterns in sets]
-    names: frozenset[bytes] = frozenset().union(*(outline.names for outline in outlines))
-    extensions = {extension[1:].lower() for outline in outlines for extension in outline.extensions}
+    prefilters = [patterns.prefilter for patterns in sets]
+    names: frozenset[bytes] = frozenset().union(*(prefilter.names for prefilter in prefilters))
+    extensions = {extension[1:].lower() for prefilter in prefilters for extension in prefilter.extensions}
     return _Merged(
         names,
         SUSPICIOUS_EXTENSIONS | extensions,
-        tuple({tail for outline in outlines for tail in outline.tails}),
-        tuple(_search(outline.name_globs) for outline in outlines if outline.name_globs),
-        tuple(outline.name_test for outline in outlines if outline.name_test is not None),
+        tuple({tail for prefilter in prefilters for tail in prefilter.tails}),
+        tuple(_search(prefilter.name_globs) for prefilter in prefilters if prefilter.name_globs),
+        tuple(prefilter.name_test for prefilter in prefilters if prefilter.name_test is not None),
     )
 
 

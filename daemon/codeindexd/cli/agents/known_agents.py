@@ -1,6 +1,6 @@
 """The coding agents that can be set up: where each keeps its servers, and how an entry looks there.
 
-Each location and form is from the client's own documentation, which ``docs`` names.
+Each location and form is from the agent's own documentation, which ``docs`` names.
 """
 
 from __future__ import annotations
@@ -58,13 +58,12 @@ UserFiles = Callable[[Places], tuple[Path, ...]]
 
 
 @dataclass(frozen=True)
-class Client:
+class Agent:
     """A coding agent. ``user_files`` returns the files it may use for all projects, the first by default.
 
     ``project_file`` is relative to a project, "" if there are no settings for a single project. ``traces`` are paths
-    that exist where the client was used, ``programs`` its programs. ``project_entry`` and ``project_format`` are given
-    if they differ from those of the user's file; ``template`` and ``project_template`` are the beginnings of new files.
-    With ``only_if_named``, it is set up only if the user names it.
+    that exist where the agent was used, ``programs`` its programs. ``template`` and ``project_template`` are the
+    beginnings of new files. With ``only_if_named``, it is set up only if the user names it.
     """
 
     name: str
@@ -78,8 +77,6 @@ class Client:
     traces: UserFiles = lambda places: ()
     programs: tuple[str, ...] = ()
     template: str = ""
-    project_entry: Entry | None = None
-    project_format: Format | None = None
     project_template: str = ""
     only_if_named: bool = False
 
@@ -93,7 +90,7 @@ class Client:
         return tuple(file for file in files if file.parent.is_dir()) or files[:1]
 
     def is_found(self, places: Places) -> bool:
-        """Return True if the client seems to be installed, or to have been used."""
+        """Return True if the agent seems to be installed, or to have been used."""
         return any(trace.exists() for trace in self.traces(places)) or any(
             shutil.which(program, path=places.environ.get("PATH", "")) for program in self.programs
         )
@@ -148,8 +145,8 @@ _CLINE = "globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json"
 _ROO = "globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json"
 _CONTINUE_HEAD = "name: Local\nversion: 0.0.1\nschema: v1\n"
 
-CLIENTS: tuple[Client, ...] = (
-    Client(
+AGENTS: tuple[Agent, ...] = (
+    Agent(
         name="claude-code",
         title="Claude Code",
         docs="https://code.claude.com/docs/en/mcp",
@@ -161,7 +158,7 @@ CLIENTS: tuple[Client, ...] = (
         traces=lambda places: (places.home / ".claude.json", places.home / ".claude"),
         programs=("claude",),
     ),
-    Client(
+    Agent(
         name="codex",
         title="Codex",
         docs="https://developers.openai.com/codex/mcp",
@@ -173,7 +170,7 @@ CLIENTS: tuple[Client, ...] = (
         traces=lambda places: (places.given("CODEX_HOME", places.home / ".codex"),),
         programs=("codex",),
     ),
-    Client(
+    Agent(
         name="cursor",
         title="Cursor",
         docs="https://cursor.com/docs/context/mcp",
@@ -185,7 +182,7 @@ CLIENTS: tuple[Client, ...] = (
         traces=lambda places: (places.home / ".cursor",),
         programs=("cursor", "cursor-agent"),
     ),
-    Client(
+    Agent(
         name="vscode",
         title="VS Code",
         docs="https://code.visualstudio.com/docs/agents/reference/mcp-configuration",
@@ -197,7 +194,7 @@ CLIENTS: tuple[Client, ...] = (
         traces=lambda places: _vscode_files(places, ""),
         programs=("code", "code-insiders", "codium"),
     ),
-    Client(
+    Agent(
         name="zed",
         title="Zed",
         docs="https://zed.dev/docs/ai/mcp",
@@ -209,7 +206,7 @@ CLIENTS: tuple[Client, ...] = (
         traces=lambda places: (places.config / "zed",),
         programs=("zed", "zeditor"),
     ),
-    Client(
+    Agent(
         name="gemini-cli",
         title="Gemini CLI",
         docs="https://geminicli.com/docs/tools/mcp-server",
@@ -221,7 +218,7 @@ CLIENTS: tuple[Client, ...] = (
         traces=lambda places: (places.home / ".gemini",),
         programs=("gemini",),
     ),
-    Client(
+    Agent(
         name="opencode",
         title="OpenCode",
         docs="https://opencode.ai/docs/config",
@@ -235,7 +232,7 @@ CLIENTS: tuple[Client, ...] = (
         traces=lambda places: (places.config / "opencode",),
         programs=("opencode",),
     ),
-    Client(
+    Agent(
         name="windsurf",
         title="Windsurf",
         docs="https://docs.windsurf.com/windsurf/cascade/mcp",
@@ -246,7 +243,7 @@ CLIENTS: tuple[Client, ...] = (
         traces=lambda places: (places.home / ".codeium/windsurf",),
         programs=("windsurf",),
     ),
-    Client(
+    Agent(
         name="cline",
         title="Cline",
         docs="https://docs.cline.bot/mcp/configuring-mcp-servers",
@@ -263,7 +260,7 @@ CLIENTS: tuple[Client, ...] = (
         ),
         programs=("cline",),
     ),
-    Client(
+    Agent(
         name="roo",
         title="Roo Code",
         docs="https://docs.roocode.com/features/mcp/using-mcp-in-roo",
@@ -274,7 +271,7 @@ CLIENTS: tuple[Client, ...] = (
         project_file=".roo/mcp.json",
         traces=lambda places: _vscode_files(places, "globalStorage/rooveterinaryinc.roo-cline"),
     ),
-    Client(
+    Agent(
         name="continue",
         title="Continue",
         docs="https://docs.continue.dev/customize/deep-dives/mcp",
@@ -288,7 +285,7 @@ CLIENTS: tuple[Client, ...] = (
         template=_CONTINUE_HEAD,
         project_template=_CONTINUE_HEAD.replace("Local", NAME),
     ),
-    Client(
+    Agent(
         name="goose",
         title="Goose",
         docs="https://block.github.io/goose/docs/guides/config-files",
@@ -299,7 +296,7 @@ CLIENTS: tuple[Client, ...] = (
         traces=lambda places: (places.config / "goose",),
         programs=("goose",),
     ),
-    Client(
+    Agent(
         name="amp",
         title="Amp",
         docs="https://ampcode.com/manual#configuration",
@@ -313,7 +310,7 @@ CLIENTS: tuple[Client, ...] = (
         traces=lambda places: (places.config / "amp",),
         programs=("amp",),
     ),
-    Client(
+    Agent(
         name="crush",
         title="Crush",
         docs="https://github.com/charmbracelet/crush/blob/main/internal/skills/builtin/crush-config/SKILL.md",
@@ -325,7 +322,7 @@ CLIENTS: tuple[Client, ...] = (
         traces=lambda places: (places.config / "crush",),
         programs=("crush",),
     ),
-    Client(
+    Agent(
         name="kiro",
         title="Kiro",
         docs="https://kiro.dev/docs/mcp/configuration",
@@ -337,7 +334,7 @@ CLIENTS: tuple[Client, ...] = (
         traces=lambda places: (places.home / ".kiro",),
         programs=("kiro", "kiro-cli"),
     ),
-    Client(
+    Agent(
         name="jetbrains",
         title="JetBrains Junie",
         docs="https://www.jetbrains.com/help/junie/model-context-protocol-mcp.html",
