@@ -29,7 +29,7 @@ _DEFAULT_LIMIT = 10
 _SYNC_S = 30.0  # that a question waits for a history to be complete
 
 
-async def caught_up(roots: Sequence[Root]) -> list[str]:
+async def catch_up_briefly(roots: Sequence[Root]) -> list[str]:
     """Wait briefly until the commits made before the call are indexed, and return notes on those that are not."""
     return [note for note in await run_all([root.history.catch_up for root in roots]) if note]
 
@@ -80,7 +80,7 @@ class CommitLogHandler:
         asked = paths_of(params["roots"])
         roots = await self._roots.roots_indexing(asked)
         is_incomplete = params["sync"] and not await self._sync(roots)
-        behind = [] if params["sync"] else await caught_up(roots)
+        behind = [] if params["sync"] else await catch_up_briefly(roots)
         limit = params["limit"] or _DEFAULT_LIMIT
         try:
             result = await anyio.to_thread.run_sync(self._log, roots, params["query"], query, limit, began)
@@ -155,7 +155,7 @@ class CommitLogHandler:
     async def add_last_commits(self, roots: Sequence[Root], result: Result) -> None:
         """Add ``last_commit`` to the hits of a search, and notes on histories that cannot tell."""
         shown = {hit["root"] for hit in result["hits"]}
-        with_notes(result, await caught_up([root for root in roots if _root_entry(root) in shown]))
+        with_notes(result, await catch_up_briefly([root for root in roots if _root_entry(root) in shown]))
         await anyio.to_thread.run_sync(self._add_last_commits, roots, result)
 
     @staticmethod

@@ -134,7 +134,7 @@ class Connection:
         try:
             async with anyio.create_task_group() as self._tasks:
                 await self._read()
-                await self._until_in_flight(0)
+                await self._wait_until_at_most(0)
                 self._tasks.cancel_scope.cancel()
         finally:
             self._gone = True
@@ -182,7 +182,7 @@ class Connection:
                 return b""
 
     async def _start(self, line: bytes) -> None:
-        await self._until_in_flight(self._limits.in_flight - 1)
+        await self._wait_until_at_most(self._limits.in_flight - 1)
         try:
             request = protocol.parse_request(line)
         except protocol.ProtocolError as error:
@@ -199,7 +199,7 @@ class Connection:
             hint="send less at a time, on a new connection",
         )
         await self._send(protocol.failure(None, error))
-        await self._until_in_flight(0)
+        await self._wait_until_at_most(0)
         # Closing with unread bytes would reset the connection before the client reads the answer: read on for a moment.
         with anyio.move_on_after(_LINGER_S):
             self._socket.shutdown(socket.SHUT_WR)
@@ -280,7 +280,7 @@ class Connection:
 
     # waiting
 
-    async def _until_in_flight(self, limit: int) -> None:
+    async def _wait_until_at_most(self, limit: int) -> None:
         """Wait until at most ``limit`` requests are running, or the client has hung up.
 
         Nothing is read meanwhile, so a hang-up has to be polled for: no event distinguishes it from a half-closed

@@ -18,7 +18,7 @@ from msgspec import Struct
 from codeindexd.analysis.history.location import GitLocation, locate
 from codeindexd.analysis.history.refs import Heads, read_heads
 from codeindexd.daemon import history_answers as answers
-from codeindexd.daemon.commit_log_handler import caught_up, own_repository, with_notes
+from codeindexd.daemon.commit_log_handler import catch_up_briefly, own_repository, with_notes
 from codeindexd.daemon.request_paths import path_below, path_of, paths_of
 from codeindexd.daemon.server import Params, Result
 from codeindexd.errors import (
@@ -86,7 +86,7 @@ class HistoryQuestions:
 
     async def of(self, params: Params, connection: Any) -> Result:
         """Return the commits that changed a file, a directory or a definition, newest first."""
-        behind = await self._caught_up(params)
+        behind = await self._catch_up_briefly(params)
         return with_notes(await self._of(params), behind)
 
     async def _of(self, params: Params) -> Result:
@@ -127,7 +127,7 @@ class HistoryQuestions:
 
     async def together(self, params: Params, connection: Any) -> Result:
         """Return what usually changes together with a file or a definition."""
-        behind = await self._caught_up(params)
+        behind = await self._catch_up_briefly(params)
         return with_notes(await self._together(params), behind)
 
     async def _together(self, params: Params) -> Result:
@@ -162,11 +162,11 @@ class HistoryQuestions:
 
     # steps
 
-    async def _caught_up(self, params: Params) -> list[str]:
+    async def _catch_up_briefly(self, params: Params) -> list[str]:
         """Wait briefly for new commits of the roots of a question; return notes on those that are missing."""
         if params["path"]:
-            return await caught_up([await self._roots.root_indexing(path_of(params["path"]))])
-        return await caught_up(await self._roots_asked_by_name(params))
+            return await catch_up_briefly([await self._roots.root_indexing(path_of(params["path"]))])
+        return await catch_up_briefly(await self._roots_asked_by_name(params))
 
     async def _file(self, raw: Any) -> tuple[Root, bytes]:
         path = path_of(raw)

@@ -62,7 +62,7 @@ class StreamError(Exception):
 
 
 class Stream:
-    """Watches ``directories`` (relative to the root) from ``await ready()`` until ``stop()`` or an error.
+    """Watches ``directories`` (relative to the root) from ``await wait_until_ready()`` until ``stop()`` or an error.
 
     All callbacks run in the event loop:
 
@@ -107,7 +107,7 @@ class Stream:
         owner: str,
         recursive: bool,
     ) -> None:
-        """Run until stopped or broken; ``ready`` or ``on_broken`` report a break. Raises what a callback raises.
+        """Run until stopped or broken; ``wait_until_ready`` or ``on_broken`` report a break. Raises what a callback raises.
 
         ``paths`` are the directories as absolute paths. ``filtered`` maps further directories to filters for the paths
         of their events. ``owner`` is the root whose watches these are, for when watches run out.
@@ -175,7 +175,7 @@ class Stream:
             await anyio.to_thread.run_sync(self._run, paths, source, recursive, limiter=anyio.CapacityLimiter(1))
             tasks.cancel_scope.cancel()
 
-    async def ready(self) -> None:
+    async def wait_until_ready(self) -> None:
         """Wait until every path is watched. Raises StreamError if one cannot be."""
         await self._ready.wait()
         if not self._live:

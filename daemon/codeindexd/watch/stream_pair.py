@@ -80,7 +80,7 @@ class StreamPair:
             filtered |= dict.fromkeys(rules, self._reader.is_rule_file)
         owner = str(self._root)
         tasks.start_soon(partial(stream.serve, paths, filtered, self._source, owner=owner, recursive=self._recursive))
-        await stream.ready()
+        await stream.wait_until_ready()
         return stream
 
     async def replace_all(self, stream: Stream) -> bool:

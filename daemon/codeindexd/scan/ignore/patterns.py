@@ -221,7 +221,7 @@ def _literal_head(regex: bytes) -> bytes:
     head = bytearray()
     at = 0
     while at < len(regex) and regex[at] not in b"[(.":
-        at += regex[at] == 0x5C
+        at += regex[at] == 0x5C  # the backslash before an escaped byte
         head.append(regex[at])
         at += 1
     return bytes(head[: head.rfind(b"/") + 1])
