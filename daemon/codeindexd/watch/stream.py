@@ -107,10 +107,11 @@ class Stream:
         owner: str,
         recursive: bool,
     ) -> None:
-        """Run until stopped or broken; ``wait_until_ready`` or ``on_broken`` report a break. Raises what a callback raises.
+        """Run until stopped or broken; ``on_broken`` or :meth:`wait_until_ready` report a break.
 
         ``paths`` are the directories as absolute paths. ``filtered`` maps further directories to filters for the paths
-        of their events. ``owner`` is the root whose watches these are, for when watches run out.
+        of their events. ``owner`` is the root whose watches these are, for when watches run out. Raises what a callback
+        raises.
         """
         try:
             if isinstance(source, inotify.Inotify):
