@@ -150,6 +150,7 @@ class Printer:
         self._print_after(None)
 
     def _show_line(self, match: Line) -> None:
+        """Print a match with its context, without repeating lines that were printed with the one before it."""
         order, before, after = _order(match), match.get("before", []), match.get("after", [])
         is_same_text = self._file == (match["root"], match["path"]) and self._cell == match.get("cell", 0)
         if self._after:

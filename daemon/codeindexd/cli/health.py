@@ -91,6 +91,7 @@ def _size(count: int | None) -> str:
 
 
 def _details(terminal: Terminal, root: RootStatus, now: float) -> None:
+    """Print what there is to say of a root beyond its row in the table: problems, notes, failures."""
     lines = []
     if known := history(root.get("history")):
         lines.append(known)

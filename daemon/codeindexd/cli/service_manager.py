@@ -359,6 +359,7 @@ def _write(path: Path, text: bytes) -> None:
 
 
 def _run(command: Sequence[str], environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a command of the service manager; its exit code is not checked. Raises FailedError if it cannot be run."""
     try:
         return subprocess.run(
             command,

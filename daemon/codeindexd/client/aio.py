@@ -162,6 +162,7 @@ class AsyncClient(AsyncMethods):
     async def _call_with_progress(
         self, method: str, params: Mapping[str, Any], on_progress: Callable[[results.Progress], None]
     ) -> Any:
+        """Return the result of a call, passing its progress to ``on_progress``, whose errors end the call."""
         failures: list[Exception] = []
         result: Any = None
         with anyio.CancelScope() as calling:

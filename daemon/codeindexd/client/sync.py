@@ -137,6 +137,7 @@ class Client(Methods):
         params: Mapping[str, Any],
         on_notification: Callable[[results.Notification], None] | None,
     ) -> Any:
+        """Send a request, and return its result; notifications that arrive before it are passed on or kept."""
         self._last_id += 1
         self._send(core.request_line(self._last_id, method, params))
         while True:

@@ -96,6 +96,7 @@ def inherited_socket(environ: MutableMapping[str, str] = os.environ) -> socket.s
 
 
 def _adopt(fds: list[int]) -> socket.socket | None:
+    """Return the socket that the service manager passed, None without one. Raises FailedError for anything else."""
     if not fds:
         return None
     if len(fds) > 1 or not _is_socket(fds[0]):

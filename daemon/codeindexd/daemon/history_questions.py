@@ -90,6 +90,7 @@ class HistoryQuestions:
         return with_notes(await self._of(params), behind)
 
     async def _of(self, params: Params) -> Result:
+        """Return the commits that changed a path, the definition at a line of it, or the definitions of a name."""
         started = time.perf_counter()
         limit = params["limit"]
         if params["path"]:

@@ -142,6 +142,7 @@ class Committer:
         return True
 
     async def _commit_results(self, batch: Sequence[ProcessedFile]) -> None:
+        """Commit results, and hint the files that vanished or changed while they were processed."""
         updates: list[FileUpdate] = []
         failures: list[Failure] = []
         changed: list[bytes] = []
@@ -193,6 +194,7 @@ class Committer:
 
 
 def _update_of(processed: ProcessedFile) -> FileUpdate:
+    """Return what to store of a file; without a stat if it was modified too recently to trust that."""
     result, entry = processed.result, processed.task.entry
     if result.status is FileStatus.FAILED:
         return FileUpdate(entry, Outcome.FAILED, reason=result.error)

@@ -83,6 +83,7 @@ class HistoryReader:
         return HistoryResult(job.job_id, job.path, requests.encode(answer))
 
     def _answer(self, request: requests.Request) -> Answer:
+        """Answer one request, with the repository opened again after objects were missing, since they may arrive."""
         repository = self._repository(request.repository)
         match request:
             case WalkRequest():

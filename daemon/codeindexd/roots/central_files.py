@@ -95,6 +95,7 @@ class CentralFiles:
         return catalog.counts().files > 0 and catalog.generation not in (known, self._failed_at)
 
     async def _compute(self) -> None:
+        """Compute the centrality in a worker and store it, if it is due. An error is logged."""
         async with self._lock:
             if not self._is_due:
                 return

@@ -120,6 +120,7 @@ class Hasher:
         return results
 
     def _file(self, directory: int, file: FileToHash, buffer: memoryview) -> Hashed:
+        """Hash a file, twice if it changed since it was listed; without a stat if that cannot be trusted yet."""
         path, known, listed = file
         name = path[path.rfind(b"/") + 1 :]
         try:

@@ -227,6 +227,7 @@ def _moves(removed: Sequence[Entry], added: Sequence[Entry], same_treatment: Sam
 
 
 def _pair(sources: Sequence[bytes], targets: Sequence[Entry], same_treatment: SameTreatment) -> Iterator[Move]:
+    """Yield a move for each target that gets one of ``sources``: one of its name first, then any that may serve."""
     by_name: dict[bytes, deque[bytes]] = defaultdict(deque)
     for path in sources:
         by_name[name_of(path)].append(path)

@@ -117,6 +117,7 @@ class Walk:
         return entry
 
     def _descend(self, frame: _Frame, stack: list[_Frame]) -> None:
+        """List the next subdirectory of ``frame``, and push it onto the stack. Closes descriptors beyond a limit."""
         path, known = frame.waiting.pop()
         name = name_of(path)
         entry: Entry | None

@@ -170,6 +170,7 @@ def fold_hits(hits: Iterable[Hit]) -> list[Hit]:
 def _hit(
     root: SearchableRoot, ranked: Ranked, chunk: StoredChunk, place: ConfirmedChunk, snippet: str, request: HitRequest
 ) -> Hit:
+    """Return a confirmed chunk as a hit, with the line to show and the definition that it is shown as."""
     row = (
         place.row_of(ranked.candidate.line + place.start_line - chunk.span.start_line)
         if ranked.candidate.line

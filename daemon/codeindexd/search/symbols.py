@@ -126,6 +126,7 @@ def notes_without_definition(pinned: PinnedRoot, name: str) -> list[str]:
 
 
 def _stored(pinned: PinnedRoot, name: str, match: Match, filters: ParsedQuery) -> list[StoredDefinition]:
+    """Return the definitions of a name that pass the filters, at most ``MAX_DEFINITIONS``, as the catalog has them."""
     files = files_passing_filters(pinned, filters)
     kinds, left_out = with_methods(filters.kinds), with_methods(filters.kinds_left_out)
 

@@ -300,6 +300,7 @@ class _Parser:
         return part
 
     def _escape(self) -> _Part:
+        """Parse an escape, after its backslash."""
         letter = self._next()
         if letter in "AzbB":
             return _NOTHING_WRITTEN
@@ -346,6 +347,7 @@ class _Parser:
         return letter
 
     def _class(self) -> _Part:
+        """Parse a class, after its ``[``: its letters if they are few, else any letter."""
         negated = self._take("^")
         letters: set[str] = set()
         large = negated

@@ -109,6 +109,7 @@ def _open_or_rebuild(
     open_existing: Callable[[], Projection],
     rebuild: Callable[[], Projection],
 ) -> Projection:
+    """Open a projection; rebuild it, and add a note, if it is damaged or ahead of the catalog."""
     try:
         projection = open_existing()
         if projection.generation <= catalog.generation:

@@ -338,6 +338,7 @@ class Inotify:
                 self._dispatch(data)
 
     def _dispatch(self, data: bytes) -> None:
+        """Add the events in what was read to the changes of their subscriptions."""
         at = 0
         while at < len(data):
             wd, mask, _, length = _HEADER.unpack_from(data, at)

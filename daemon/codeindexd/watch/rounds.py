@@ -75,6 +75,7 @@ class Rounds:
             self._changed.notify_all()
 
     def _run(self) -> None:
+        """Check all members, round after round, until there are none."""
         clocks = filesystem.JumpDetector()
         rest_s = _INTERVAL_S
         while True:

@@ -70,6 +70,7 @@ def _by_prefix(name: str) -> str:
 
 
 def _by_first_line(line: bytes) -> str:
+    """Return the language that an interpreter, an opening tag or an editor's mode names; "" if there is none."""
     match = _SHEBANG.match(line)
     if match:
         program = match[1].decode()

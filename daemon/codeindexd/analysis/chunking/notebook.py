@@ -282,6 +282,7 @@ class _Reader:
 
 
 def _assembled(text: bytes, raw_cells: Sequence[_RawCell], offset: int) -> NotebookText:
+    """Return the cells' text, with where each of its rows is in the JSON; offsets are moved by ``offset``."""
     pieces: list[bytes] = []
     cells: list[Cell] = []
     starts: list[int] = []

@@ -154,6 +154,7 @@ class HttpEmbedder:
         return np.full((1, self._dimensions), np.nan, dtype=np.float32)
 
     async def _embed(self, texts: list[str], *, attempts: int) -> Vectors:
+        """Return the vectors of one request, which is repeated after transient errors. Raises EmbedderError."""
         body = self._endpoint.request(texts)
         for attempt in range(1, attempts + 1):
             try:

@@ -163,6 +163,7 @@ class _PriorityLock:
 
     @asynccontextmanager
     async def hold(self, *, first: bool) -> AsyncGenerator[None, None]:
+        """Hold the lock for the length of the block; those with ``first`` get it before all others."""
         self._first += first
         try:
             await self._lock.acquire()

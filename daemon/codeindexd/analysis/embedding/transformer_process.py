@@ -52,6 +52,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _serve(channel: Channel, load: Callable[[wire.Load], Model]) -> int:
+    """Load the model that the first message names, then embed until idle or told to end; return the exit status."""
     body = channel.receive()
     if body is None:
         return 0

@@ -165,6 +165,7 @@ def _identity(line: bytes, encoding: str) -> tuple[Person, int, int]:
 def _counted_changes(
     repository: GitRepository, changes: list[TreeChange], diff: DiffText | None = None
 ) -> list[Change]:
+    """Return changes with their numbers of lines and the definitions they touch, as far as the budget reaches."""
     found = []
     budget = _MOST_COMMIT_BYTES if len(changes) <= _MOST_DIFFED else 0
     for change in changes:

@@ -172,6 +172,7 @@ def _loaded(text: str, match: re.Match[str]) -> Any:
 
 
 def _object(text: str, start: int) -> _Value:
+    """Parse the object that begins at ``start``. Raises FailedError."""
     members: list[_Member] = []
     at = _after_blank(text, start + 1)
     while text[at : at + 1] != "}":

@@ -86,6 +86,7 @@ async def _check_history(root: Root) -> HistoryCheck:
 def _entry(
     spec: RootSpec, found: AuditResult, *, failed_files: int, history: HistoryCheck | None = None
 ) -> dict[str, Any]:
+    """Return what was found as an entry in the result of ``verify``."""
     history = history or HistoryCheck(0, ())
     notes = [*found.notes, *([history.note] if history.note else [])]
     return {
@@ -121,6 +122,7 @@ async def _lasting_differences(root: Root, on_progress: OnProgress = ignore_prog
 
 
 async def _repair(root: Root, found: AuditResult, rebuild: Rebuild) -> Root:
+    """Discard what is wrong, or rebuild the root if the catalog is; return the root that runs then."""
     stores = {difference.what for difference in found.differences}
     if not stores.isdisjoint(("catalog", "files")):
         root = await rebuild(root.spec)

@@ -88,6 +88,7 @@ def parse(content: bytes) -> list[Pattern]:
 
 
 def _parse_line(number: int, line: bytes) -> Pattern | None:
+    """Return the pattern in a line of an ignore file; None for a comment, and for what git never matches."""
     if not line or line.startswith(b"#"):
         return None
     line = _without_trailing_spaces(line.removesuffix(b"\r").split(b"\0", 1)[0])

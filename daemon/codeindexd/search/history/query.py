@@ -138,6 +138,7 @@ def parse_date(text: str, *, now: datetime, is_end: bool = False) -> int:
 
 
 def _from_digits(match: re.Match[str], now: datetime, *, is_end: bool) -> int:
+    """Return the time of a date, or with ``is_end`` the end of the year, month, day or minute that it names."""
     year, month, day, hour, minute, second, _ = match.groups()
     zone = datetime.fromisoformat("2000-01-01T00:00:00+00:00").tzinfo if match[7] else now.tzinfo
     start = datetime(

@@ -158,6 +158,7 @@ def _check_tree(reader: _Rows, problems: list[str]) -> dict[int, bytes]:
 
 
 def _check_files(reader: _Rows, state: CatalogState, leaf_ids: dict[int, bytes], problems: list[str]) -> None:
+    """Check files against the tree, their chunks and the counters."""
     kinds: dict[int, str] = dict(reader.rows("SELECT code, name FROM kind"))
     expected: dict[int, tuple[int, str]] = {}
     outcomes: Counter[Outcome] = Counter()

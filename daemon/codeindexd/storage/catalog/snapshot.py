@@ -270,6 +270,7 @@ class CatalogSnapshot:
         kinds: Sequence[str],
         symbol: str | None,
     ) -> NDArray[np.int64]:
+        """Return the sorted ids of the chunks that pass all filters, also by definitions that are details in them."""
         if symbol is None:
             found = filters.chunk_ids(self._reader, language, include, exclude, kinds)
             more = outlines.chunks_with_details(self._reader, kinds)

@@ -180,6 +180,7 @@ class Stage:
         self._put(move.entry.path, Node(move.entry, record))
 
     def _update(self, update: FileUpdate) -> None:
+        """Stage the outcome of a processed file, which becomes a leaf at its path."""
         entry = update.entry
         if entry.kind is NodeKind.DIRECTORY:
             raise ValueError("directories are not updated, they are added")

@@ -198,6 +198,7 @@ class Catalog:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Provide the connection inside a write transaction, which an error rolls back."""
         with self._writing, Translated(self.path):
             self._check_open()
             if self._identity != file_identity(self.path):

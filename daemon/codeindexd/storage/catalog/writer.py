@@ -112,6 +112,7 @@ def _diff_references(connection: sqlite3.Connection, stage: Stage) -> ReferenceD
 
 
 def _write_nodes(connection: sqlite3.Connection, changed: Sequence[_Change]) -> None:
+    """Write the rows of changed entries and of their files."""
     gone = [split(path) for path, _, new in changed if new is None]
     connection.executemany("DELETE FROM entry WHERE parent = ? AND name = ?", gone)
     nodes = [new for _, _, new in changed if new is not None]

@@ -101,6 +101,7 @@ class HistoryStore:
         return cls(directory, fingerprint=fingerprint, dimensions=dimensions)
 
     def _open(self, dimensions: int) -> None:
+        """Read the state, and open the other stores; check them if the system was started since they were written."""
         with Translated(self._path):
             row = self._connection.execute("SELECT store, boot, generation, next_number FROM state").fetchone()
             store, boot = row[0], row[1]

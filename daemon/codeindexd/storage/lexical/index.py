@@ -161,6 +161,7 @@ class Lexical:
         delete_paths: Sequence[int],
         add_paths: Sequence[tuple[int, str]],
     ) -> None:
+        """Replace documents, and commit them with the new generation."""
         chunks = {chunk.chunk_id: chunk for chunk in add_chunks}
         paths = dict(add_paths)
         # No local name for the writer: a kept traceback would keep it alive, and with it tantivy's lock.

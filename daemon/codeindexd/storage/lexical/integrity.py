@@ -129,6 +129,7 @@ def _body(path: Path) -> bytes:
 
 
 def _check_file(path: Path) -> None:
+    """Compare a file with the checksum in its footer. Raises StoreDamagedError."""
     with storing(WHAT), path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - _TAIL.size))
