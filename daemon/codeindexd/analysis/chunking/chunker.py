@@ -248,7 +248,7 @@ def _span(start: int, end: int, kind: str, symbol: str, symbols: tuple[Symbol, .
 
 
 def _spans(groups: Sequence[Sequence[Atom]], found: Sequence[FoundDefinition], lines: Lines) -> list[Span]:
-    """Return the chunks of groups of atoms with the definitions that begin in them; blank groups are joined to others."""
+    """Return groups of atoms as chunks with the definitions that begin in them; blank ones are joined to others."""
     ranges = join_blank([(group[0].start, group[-1].end) for group in groups], lines)
     starts = [item.start for item in found]
     by_start = {group[0].start: group for group in groups}
