@@ -140,7 +140,7 @@ async def test_a_store_that_is_damaged_while_stopped_is_read_again(tmp_path: Pat
         place.close_histories()
         database.write_bytes(b"no database")
         async with place.running() as root:
-            with pytest.raises(NoHistoryError, match="it is read now"):  # opening it shows the damage
+            with pytest.raises(NoHistoryError, match="it is being read"):  # opening it shows the damage
                 ids_of(root)
             await root.sync(60)
             assert ids_of(root) == repo.log()

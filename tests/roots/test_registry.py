@@ -65,7 +65,7 @@ def test_one_copy_of_the_list_is_enough(tmp_path: Path, name: str) -> None:
     (tmp_path / name).unlink()
     registry = Registry(place)
     assert [root.id for root in registry.load()] == ["one", "two", "three"]
-    assert not registry.lost
+    assert not registry.is_lost
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_text('{"roots": []}')])
@@ -78,7 +78,7 @@ def test_the_copies_may_be_damaged_one_after_the_other(
         harm(tmp_path / name)
         registry = Registry(place)
         assert registry.load() == specs
-        assert not registry.lost
+        assert not registry.is_lost
 
 
 def test_damaged_lists_are_renamed(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_damaged_lists_are_renamed(tmp_path: Path) -> None:
         path.write_text('{"roots": [{"id": 1}')
     registry = Registry(place)
     assert registry.load() == []
-    assert registry.lost, "their stores must not be removed"
+    assert registry.is_lost, "their stores must not be removed"
     assert [kept.read_text() for kept in tmp_path.glob("roots*.broken-*")] == 2 * ['{"roots": [{"id": 1}']
 
 

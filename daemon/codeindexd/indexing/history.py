@@ -151,7 +151,7 @@ class HistoryIndexer:
     def _not_yet(self) -> NoHistoryError:
         if self._error is not None:
             return NoHistoryError(self._error.message, hint=self._error.hint)
-        why = "the code comes first" if self._is_behind_the_code else "it is read now"
+        why = "the code comes first" if self._is_behind_the_code else "it is being read"
         return NoHistoryError(
             f"the history of {self._path} is not indexed yet: {why}",
             hint="try again in a moment; to see the progress: codeindex status",
@@ -233,19 +233,19 @@ class HistoryIndexer:
         if self._phase is not HistoryPhase.COMPLETE:
             unfinished = self._phase in (HistoryPhase.WAITING, HistoryPhase.INDEXING)
             return HistoryCheck(0, (), _UNFINISHED if unfinished else "")
-        sight = await anyio.to_thread.run_sync(self._finder.look, self._watch)
+        observed = await anyio.to_thread.run_sync(self._finder.observe, self._watch)
         key = self._stores.key_of(self._root_id)
         view = self._view
-        if key is None or view is None or view.signature != sight.signature:
-            self._request()  # which nothing else would: looking has noted the change as known
-            return HistoryCheck(0, (), "the repository changed while its history was to be compared")
-        walk = await self._jobs.ask(WalkRequest(sight.repository, self._settings.max_commits), WalkAnswer)
+        if key is None or view is None or view.signature != observed.signature:
+            self._request()  # which nothing else would: observing has noted the change as known
+            return HistoryCheck(0, (), "the repository changed before its history could be compared")
+        walk = await self._jobs.ask(WalkRequest(observed.repository, self._settings.max_commits), WalkAnswer)
         ids = PackedIds(walk.ids)
         async with _opened(self._stores, key) as store:
             problems = await anyio.to_thread.run_sync(store.check)
             problems += await anyio.to_thread.run_sync(store.differences_of_members, self._root_id, ids)
             checked = 0
-            async with aclosing(self._jobs.read(sight.repository, _sample(ids))) as answers:
+            async with aclosing(self._jobs.read(observed.repository, _sample(ids))) as answers:
                 async for answer in answers:
                     problems += await anyio.to_thread.run_sync(store.differences_of_commits, answer.commits)
                     checked += len(answer.commits)
@@ -354,14 +354,14 @@ class HistoryIndexer:
             self._watch.watch(self._finder.places_of_a_new_repository())
 
     async def _update(self) -> None:
-        sight = await anyio.to_thread.run_sync(self._finder.look, self._watch)
+        observed = await anyio.to_thread.run_sync(self._finder.observe, self._watch)
         view = self._stores.view_of(self._root_id)
-        if view is not None and view.signature == sight.signature and view.is_complete and not view.lacks_objects:
+        if view is not None and view.signature == observed.signature and view.is_complete and not view.lacks_objects:
             self._view, self._known = view, view.wanted - view.unreadable
             self._phase = HistoryPhase.COMPLETE
             self._has_been_complete = True
             return
-        wanted = await self._finder.find(sight)
+        wanted = await self._finder.find(observed)
         self._phase = HistoryPhase.INDEXING
         async with self._stores.turn(wanted.store), _opened(self._stores, wanted.store) as store:
             await self._fill(store, wanted)

@@ -32,7 +32,7 @@ from codeindexd.storage.history.stores import HistoryStores
 _MOST_DIFFERENT = 20_000  # commits that are compared before walking is cheaper
 
 
-class Sight(Struct, frozen=True):
+class ObservedRepository(Struct, frozen=True):
     """What the repository of a root looks like at one moment; ``signature`` is a hash of it and of the settings."""
 
     location: GitLocation
@@ -70,8 +70,8 @@ class WantedCommitsFinder:
         self._jobs = jobs
         self._stores = stores
 
-    def look(self, watch: ReferenceWatch) -> Sight:
-        """Return what the repository looks like now, and have its later changes watched. Blocking.
+    def observe(self, watch: ReferenceWatch) -> ObservedRepository:
+        """Return what the repository looks like now, and watch for later changes of it. Blocking.
 
         Raises NoHistoryError if there is no repository.
         """
@@ -93,34 +93,34 @@ class WantedCommitsFinder:
             location.prefix,
             self._settings.max_commits,
         ]
-        return Sight(location, heads, _hash(described))
+        return ObservedRepository(location, heads, _hash(described))
 
     def places_of_a_new_repository(self) -> list[Path]:
         """Return the files that appear when a repository is made here or above. Blocking."""
         start = Path(os.path.realpath(self._path))
         return [start / ".git" / "HEAD", *(place / ".git" for place in (start, *start.parents))]
 
-    async def find(self, sight: Sight) -> WantedCommits:
+    async def find(self, observed: ObservedRepository) -> WantedCommits:
         """Return the commits that the history should have.
 
         If they only differ from those it has, the difference is read, else all are. Raises what asking a worker does.
         """
-        heads, repository = sight.heads, sight.repository
+        heads, repository = observed.heads, observed.repository
         parents = (sorted(heads.shallow), sorted(heads.grafts.items()), sorted(heads.replaced.items()))
         view = View(
             root=self._root_id,
             git_dir=repository.git_dir,
             common_dir=repository.common_dir,
-            top=os.fsencode(sight.location.top) if sight.location.top else b"",
-            prefix=sight.location.prefix,
-            signature=sight.signature,
+            top=os.fsencode(observed.location.top) if observed.location.top else b"",
+            prefix=observed.location.prefix,
+            signature=observed.signature,
             base=_hash([*parents, self._settings.max_commits, repository.common_dir]),
             tips=heads.tips,
             branch=heads.branch,
             wanted=0,
             is_complete=False,
         )
-        if sight.location.top is None:
+        if observed.location.top is None:
             read = await self._jobs.ask(FileRequest(repository, mailmap.FILE_NAME, mailmap.MOST_BYTES), FileAnswer)
             view = msgspec.structs.replace(view, mailmap=read.data)
         return await self._changed(repository, view) or await self._walked(repository, view)

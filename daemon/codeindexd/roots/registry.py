@@ -57,7 +57,7 @@ class Registry:
         self._path = path
         self._copy = path.with_stem(f"{path.stem}-copy")
         self._serial = 0
-        self.lost = False  # whether a list existed, but no copy of it was intact
+        self.is_lost = False  # whether a list existed, but no copy of it was intact
 
     def load(self) -> list[RootSpec]:
         """Return the saved roots. A damaged file is renamed, never overwritten.
@@ -74,13 +74,13 @@ class Registry:
             except OSError as error:
                 raise FailedError(f"cannot read {path}: {error.strerror}", hint="check its permissions") from error
             except (ValueError, KeyError, TypeError, AttributeError) as error:
-                self.lost = True
+                self.is_lost = True
                 _set_aside(path, error)
         if not readable:
-            if self.lost:
+            if self.is_lost:
                 log.error("root_list_lost", hint="add the roots again")
             return []
-        self.lost = False
+        self.is_lost = False
         self._serial, specs, source = max(readable, key=lambda parsed: parsed[0])
         if source == self._copy:
             log.warning("root_list_read_from_copy", roots=len(specs), copy=str(source))

@@ -301,7 +301,7 @@ class RootSupervisor:
 
     def _remove_orphaned_stores(self) -> None:
         """Remove what a kill during an adoption or a removal left; nothing if the list of roots is lost."""
-        if self._directory.is_dir() and not self._registry.lost:
+        if self._directory.is_dir() and not self._registry.is_lost:
             for stores in self._directory.iterdir():
                 is_unfinished = stores.name.endswith(UNFINISHED)
                 root_id = stores.name.removesuffix(UNFINISHED)
@@ -309,7 +309,7 @@ class RootSupervisor:
                     self._remove_stores(stores.name)
 
     def _remove_orphaned_histories(self) -> None:
-        if not self._registry.lost:
+        if not self._registry.is_lost:
             with contextlib.suppress(CodeindexError):
                 self._histories.keep_only(list(self._supervised))
 

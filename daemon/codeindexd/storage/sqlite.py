@@ -8,12 +8,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from codeindexd.errors import CodeindexError, FailedError, StoreDamagedError, StoreFullError
 
 Row = tuple[Any, ...]
 
+REBUILT: Final = "nothing to do: it will be rebuilt from the disk"
 _READER_CACHE_KB = 1024  # small, since a root has up to seven readers and the system caches the pages for all of them
 BUSY_TIMEOUT_S = 5.0
 _STEPS_BETWEEN_LOOKS = 100_000  # of SQLite's virtual machine: some milliseconds
@@ -51,7 +52,7 @@ def translate(error: sqlite3.Error, path: Path) -> CodeindexError | None:
             f"cannot use {path}: {error} ({name})",
             hint="free disk space or make the directory writable; indexing then continues",
         )
-    return StoreDamagedError(f"{path} is damaged: {error} ({name})", hint="it is rebuilt from the disk")
+    return StoreDamagedError(f"{path} is damaged: {error} ({name})", hint=REBUILT)
 
 
 class Translated:
@@ -314,5 +315,5 @@ def open_read_only(path: Path) -> sqlite3.Connection:
         return connect(path, read_only=True)
     except sqlite3.Error as error:
         if not path.exists():
-            raise StoreDamagedError(f"{path} was deleted", hint="it is rebuilt from the disk") from error
+            raise StoreDamagedError(f"{path} was deleted", hint=REBUILT) from error
         raise translate(error, path) or error from error

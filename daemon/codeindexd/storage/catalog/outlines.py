@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from codeindexd.errors import StoreDamagedError
 from codeindexd.storage.catalog.rows import get_text, put_text, symbol_key, symbol_keys
-from codeindexd.storage.sqlite import Reader, Row, in_lists
+from codeindexd.storage.sqlite import REBUILT, Reader, Row, in_lists
 from codeindexd.types import ChunkDraft, Definition, Span, Visibility
 
 DETAIL_KINDS: Final = (
@@ -39,7 +39,6 @@ IMPLEMENTATION: Final = "impl"
 _BITS: Final = {kind: 1 << number for number, kind in enumerate(DETAIL_KINDS + _NAMED_KINDS)}
 _LEVEL: Final = 6
 _MOST_BYTES: Final = 1 << 28  # of one file's definitions, decompressed
-_REBUILD: Final = "it is rebuilt from the disk"
 _Columns = tuple[
     list[Any], list[Any], list[str], list[int], list[int], list[int], list[int], list[Any], list[Any], list[str],
     list[int],
@@ -109,7 +108,7 @@ class StoredOutline(Sequence[Definition]):
             _check(self._columns)
             self.names = [get_text(name) for name in self._columns[0]]
         except (zlib.error, msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
-            raise StoreDamagedError(f"the catalog contains broken definitions: {error}", hint=_REBUILD) from error
+            raise StoreDamagedError(f"the catalog contains broken definitions: {error}", hint=REBUILT) from error
         self._starts = list(itertools.accumulate(self._columns[5]))
         self._built: dict[int, Definition] = {}
 

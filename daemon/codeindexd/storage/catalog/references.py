@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from codeindexd.analysis.references.codec import BrokenReferencesError, Columns, decode
 from codeindexd.errors import StoreDamagedError
-from codeindexd.storage.sqlite import Reader, Row
+from codeindexd.storage.sqlite import REBUILT, Reader, Row
 
 
 class FileReferences(Struct, frozen=True):
@@ -36,7 +36,7 @@ def get_references(blob: bytes) -> Columns:
         return decode(blob)
     except BrokenReferencesError as error:
         message = f"the catalog contains broken references: {error}"
-        raise StoreDamagedError(message, hint="it is rebuilt from the disk") from error
+        raise StoreDamagedError(message, hint=REBUILT) from error
 
 
 def references_of(reader: Reader, file_ids: Iterable[int]) -> dict[int, Columns]:

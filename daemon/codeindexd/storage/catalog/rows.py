@@ -12,18 +12,17 @@ from numpy.typing import NDArray
 
 from codeindexd.errors import StoreDamagedError
 from codeindexd.scan.relpath import join, split
-from codeindexd.storage.sqlite import Row
+from codeindexd.storage.sqlite import REBUILT, Row
 from codeindexd.types import Entry, Failure, FileStat, NodeKind, Outcome, Span, StoredChunk, StoredFile, Symbol
 
 T = TypeVar("T")
-_REBUILD = "it is rebuilt from the disk"
 
 
 class _EnumMembers(dict[int, T]):
     """Enum members by stored code; five times as fast as calling the enum. Raises StoreDamagedError for others."""
 
     def __missing__(self, code: object) -> T:
-        raise StoreDamagedError(f"the catalog contains the unknown code {code!r}", hint=_REBUILD)
+        raise StoreDamagedError(f"the catalog contains the unknown code {code!r}", hint=REBUILT)
 
 
 KINDS = _EnumMembers[NodeKind]({int(kind): kind for kind in NodeKind})
@@ -81,11 +80,11 @@ def get_text(stored: object) -> str:
     if isinstance(stored, str):
         return stored
     if not isinstance(stored, bytes):
-        raise StoreDamagedError(f"the catalog contains {type(stored).__name__} instead of text", hint=_REBUILD)
+        raise StoreDamagedError(f"the catalog contains {type(stored).__name__} instead of text", hint=REBUILT)
     try:
         return stored.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError as error:
-        raise StoreDamagedError(f"the catalog contains invalid text: {error.reason}", hint=_REBUILD) from error
+        raise StoreDamagedError(f"the catalog contains invalid text: {error.reason}", hint=REBUILT) from error
 
 
 def put_ids(ids: Iterable[int]) -> bytes:
@@ -173,7 +172,7 @@ def get_symbols(blob: bytes | None) -> tuple[Symbol, ...]:
     try:
         rows = _decode_symbols.decode(blob)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise StoreDamagedError(f"the catalog contains broken symbols: {error}", hint=_REBUILD) from error
+        raise StoreDamagedError(f"the catalog contains broken symbols: {error}", hint=REBUILT) from error
     named = ((get_text(name), get_text(qualified), kind, offset) for name, qualified, kind, offset in rows)
     return tuple(Symbol(name, qualified or name, kind, offset) for name, qualified, kind, offset in named)
 

@@ -16,7 +16,7 @@ from codeindexd.storage.sqlite import Translated, connect, create_private, use_w
 from codeindexd.types import NodeKind
 
 APPLICATION_ID = 0x43444978  # "CDIx"
-REBUILD = "it is rebuilt from the disk; vectors are reused"
+REBUILD = "nothing to do: it will be rebuilt from the disk; vectors are reused"
 
 # `entry` is the tree, clustered so that a directory's children are adjacent; `file` has the outcome of each leaf. A
 # file's chunk ids are in its row (little-endian int64, with kinds as uint16), so that filters and removals scan files

@@ -63,7 +63,9 @@ def open_writer(path: Path, fingerprint: str) -> sqlite3.Connection:
             if "fingerprint" in columns:
                 found = connection.execute("SELECT format, fingerprint FROM state").fetchone()
             if found != (FORMAT, fingerprint):
-                raise StoreVersionError(f"{path} was written by another version of codeindexd", hint="it is rebuilt")
+                raise StoreVersionError(
+                    f"{path} was written by another version of codeindexd", hint="nothing to do: it will be rebuilt"
+                )
         except BaseException:
             connection.close()
             raise

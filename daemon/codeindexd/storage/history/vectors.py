@@ -43,7 +43,9 @@ class CommitVectors:
             return np.zeros((0, self.dimensions), dtype=np.int8)
         with storing(WHAT):
             if os.fstat(self._file).st_size < count * self.dimensions:
-                raise StoreDamagedError(f"{self._path} is cut off", hint="the history is read again")
+                raise StoreDamagedError(
+                    f"{self._path} is cut off", hint="nothing to do: the history will be read again"
+                )
             return np.memmap(self._path, dtype=np.int8, mode="r", shape=(count, self.dimensions))
 
     def sync(self) -> None:

@@ -113,7 +113,7 @@ class VectorFile(ABC):
             busy, _, _ = self._writer().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise StoreFullError(
-                f"{self.path} is in use and cannot be written out now", hint="it is tried again by itself"
+                f"{self.path} is in use and cannot be written out now", hint="nothing to do: it is tried again"
             )
 
     # connections

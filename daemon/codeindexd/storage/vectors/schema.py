@@ -12,7 +12,7 @@ from codeindexd.storage.sqlite import rollback, use_write_ahead_log
 
 APPLICATION_ID = 0x43445678  # "CDVx"
 SCHEMA_VERSION = 2
-REBUILD = "it is rebuilt; missing vectors are computed again when they are needed"
+REBUILD = "nothing to do: it will be rebuilt; missing vectors are computed again when they are needed"
 
 # The key table is small and contains what changes (``used``); vectors are stored in the order of arrival, by appending.
 _TABLES = """
