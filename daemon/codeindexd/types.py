@@ -269,7 +269,7 @@ class IndexedChunk(Struct, frozen=True):
     draft: ChunkDraft
 
 
-class Committed(Struct, frozen=True):
+class CommittedChanges(Struct, frozen=True):
     """The changes of a catalog commit that the projections (lexical and dense index) apply."""
 
     generation: int

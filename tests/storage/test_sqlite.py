@@ -13,7 +13,7 @@ from codeindexd.errors import FailedError, StoreDamagedError, StoreFullError
 from codeindexd.storage import sqlite
 from codeindexd.storage.sqlite import (
     Reader,
-    Translated,
+    TranslatedErrors,
     create_private,
     file_identity,
     in_lists,
@@ -40,13 +40,13 @@ def error_with(code: int) -> sqlite3.Error:
 
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR | (3 << 8)])
 def test_temporary_errors_are_store_full(code: int) -> None:
-    with pytest.raises(StoreFullError, match="SQLITE_ODD"), Translated(Path("x")):
+    with pytest.raises(StoreFullError, match="SQLITE_ODD"), TranslatedErrors(Path("x")):
         raise error_with(code)
 
 
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR | (2 << 8)])
 def test_permanent_errors_are_damage(code: int) -> None:
-    with pytest.raises(StoreDamagedError), Translated(Path("x")):
+    with pytest.raises(StoreDamagedError), TranslatedErrors(Path("x")):
         raise error_with(code)
 
 
@@ -54,7 +54,7 @@ def test_misuse_is_not_translated(path: Path) -> None:
     reader = Reader(path)
     with pytest.raises(sqlite3.ProgrammingError):
         reader.rows("SELECT ?", (1, 2))
-    with pytest.raises(ZeroDivisionError), Translated(path):
+    with pytest.raises(ZeroDivisionError), TranslatedErrors(path):
         _ = 1 / 0
     reader.close()
 
@@ -63,7 +63,7 @@ def test_a_locked_database_is_full_and_not_damaged(path: Path, monkeypatch: pyte
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.01)
     one, other = sqlite.connect(path, read_only=False), sqlite.connect(path, read_only=False)
     one.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreFullError), Translated(path):
+    with pytest.raises(StoreFullError), TranslatedErrors(path):
         other.execute("BEGIN IMMEDIATE")
     rollback(one)
     rollback(one)

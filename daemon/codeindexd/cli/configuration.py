@@ -18,7 +18,7 @@ from codeindexd.client.core import enclosing_repository
 from codeindexd.config import sources, toml_text
 from codeindexd.config.meanings import MEANINGS
 from codeindexd.config.settings import DEPRECATED, SECTIONS, default_text, keys_of, toml_value
-from codeindexd.config.sources import ROOT_CONFIG, ConfigProblem, Examined, ValueSource
+from codeindexd.config.sources import ROOT_CONFIG, ConfigProblem, ExaminedConfig, ValueSource
 from codeindexd.daemon.paths import Paths, private_directory
 from codeindexd.errors import ConfigError, EmbedderError, FailedError
 
@@ -105,7 +105,7 @@ def check(environ: Mapping[str, str], cwd: str, *, force: bool) -> dict[str, Any
     }
 
 
-def _wrong_model(examined: Examined) -> Iterator[ConfigProblem]:
+def _wrong_model(examined: ExaminedConfig) -> Iterator[ConfigProblem]:
     """Yield the problem of an embedding model that cannot be one."""
     where = examined.sources.get(("embedding", "model"))
     try:
@@ -128,7 +128,7 @@ ACTIONS: Final[Mapping[str, Callable[..., dict[str, Any]]]] = {
 }
 
 
-def _setting(examined: Examined, section: str, key: str) -> dict[str, Any]:
+def _setting(examined: ExaminedConfig, section: str, key: str) -> dict[str, Any]:
     """Return a setting, its default, and where it was set; secrets in the URL of an embedding model are masked."""
     source = examined.sources.get((section, key))
     value = msgspec.to_builtins(getattr(getattr(examined.config, section), key))

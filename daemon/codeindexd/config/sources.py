@@ -57,7 +57,7 @@ class ConfigProblem(Struct, frozen=True):
         return ConfigError(f"{self.where.name}: {self.what}", hint=self.hint)
 
 
-class Examined(Struct):
+class ExaminedConfig(Struct):
     """What all sources say. Where they are wrong, ``config`` has the value of the next source, or the default.
 
     ``sources`` tells by (section, key) where a value comes from; settings without an entry have their defaults.
@@ -92,14 +92,14 @@ def examine(
     overrides: Mapping[str, Any] | None = None,
     *,
     required: bool = False,
-) -> Examined:
+) -> ExaminedConfig:
     """Read all sources as :func:`load` does; return every problem instead of raising the first.
 
     Raises ConfigError if the file cannot be read or is not TOML.
     """
     text = _text_of(path, _content_of(path, required=required))
     settings: dict[str, dict[str, Any]] = {}
-    examined = Examined()
+    examined = ExaminedConfig()
     given = [
         *_from_file(path, text, examined.problems),
         *_from_environment(environ),
@@ -159,7 +159,7 @@ def _from_command_line(overrides: Mapping[str, Any]) -> Iterator[_Given]:
         yield _Given(section, key, value, ValueSource("command line"), f"{dotted}: ")
 
 
-def _contradictions(path: Path, examined: Examined) -> Iterator[ConfigProblem]:
+def _contradictions(path: Path, examined: ExaminedConfig) -> Iterator[ConfigProblem]:
     """Yield problems of settings that are valid alone, but not together or not on this system."""
     watch = examined.config.watch
     if watch.backend == "inotify" and sys.platform != "linux":

@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from codeindexd.scan.git_excludes import GitConfigLocations
-from codeindexd.scan.hashing import FileGroup, Hashed
+from codeindexd.scan.hashing import FileGroup, HashResult
 from codeindexd.scan.ignore import Verdict
 from codeindexd.scan.merkle import Tree, node_hash, skipped_hash, subtree
 from codeindexd.scan.relpath import name_of, parent_of
@@ -48,7 +48,7 @@ class Findings(Struct):
       files in ``to_hash`` until these are hashed.
     - ``directories``: the walked directories, parents first, each with its entry in the last scan's tree.
     - ``errors``: (path, message) of what could not be read.
-    - ``unsettled``, ``young``: as in :class:`Hashed`.
+    - ``unsettled``, ``young``: as in :class:`HashResult`.
     - ``restatted``: directories with a leaf whose stat or rule changed, but not its content.
     - ``watched``: directories that were not walked, but decide about others: with an entry for which they are left
       out, or with the rules of a nested repository.
@@ -74,7 +74,7 @@ class Findings(Struct):
         """Record that ``path`` could not be read."""
         self.errors.append((path, error.strerror or str(error)))
 
-    def add_hashed(self, result: Hashed) -> None:
+    def add_hashed(self, result: HashResult) -> None:
         """Add the result of a hashed file."""
         self.hashed += 1
         self.read_bytes += result.read_bytes

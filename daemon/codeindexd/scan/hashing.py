@@ -42,7 +42,7 @@ class FileGroup(Struct):
     files: list[FileToHash] = field(default_factory=list)
 
 
-class Hashed(Struct):
+class HashResult(Struct):
     """The result for one file. ``entry`` is None if the file is gone or, with an ``error``, was not known before.
 
     An ``unsettled`` file changed while it was read. A ``young`` one did not, but was modified so recently that a later
@@ -82,7 +82,7 @@ class Hasher:
         self._now_ns = now_ns
         self._oversized = oversized
 
-    def run(self, groups: Sequence[FileGroup], should_stop: Callable[[], bool]) -> Iterator[Hashed]:
+    def run(self, groups: Sequence[FileGroup], should_stop: Callable[[], bool]) -> Iterator[HashResult]:
         """Yield the result for each file, in no particular order. Raises ShuttingDownError if ``should_stop()``."""
         batches = list(_batches(groups))
         buffer = _buffer()
@@ -106,9 +106,9 @@ class Hasher:
                     yield from results
                 at += share
 
-    def _batch(self, batch: Sequence[FileGroup], buffer: memoryview | None = None) -> list[Hashed]:
+    def _batch(self, batch: Sequence[FileGroup], buffer: memoryview | None = None) -> list[HashResult]:
         buffer = _buffer() if buffer is None else buffer
-        results: list[Hashed] = []
+        results: list[HashResult] = []
         for group in batch:
             try:
                 directory = open_directory(self._root, group.directory)
@@ -119,7 +119,7 @@ class Hasher:
                 results += [self._file(directory, file, buffer) for file in group.files]
         return results
 
-    def _file(self, directory: int, file: FileToHash, buffer: memoryview) -> Hashed:
+    def _file(self, directory: int, file: FileToHash, buffer: memoryview) -> HashResult:
         """Hash a file, twice if it changed since it was listed; without a stat if that cannot be trusted yet."""
         path, known, listed = file
         name = path[path.rfind(b"/") + 1 :]
@@ -129,9 +129,9 @@ class Hasher:
                 listed = file_stat(after)
                 digest, after, size = self._hash(directory, name, buffer)
         except _Oversized:
-            return Hashed(path, self._oversized(path))
+            return HashResult(path, self._oversized(path))
         except _Replaced:
-            return Hashed(path, known, unsettled=True)
+            return HashResult(path, known, unsettled=True)
         except OSError as error:
             return _unreadable(path, known, error)
         found: FileStat | None = listed
@@ -142,8 +142,8 @@ class Hasher:
             young, found = settles_soon(listed, self._now_ns), None
         if known is not None and known.hash == digest and known.kind is NodeKind.FILE:
             entry = known if known.stat == found else Entry(known.path, NodeKind.FILE, known.hash, found)
-            return Hashed(path, entry, unsettled, read_bytes=size, restatted=entry is not known, young=young)
-        return Hashed(path, Entry(path, NodeKind.FILE, digest, found), unsettled, read_bytes=size, young=young)
+            return HashResult(path, entry, unsettled, read_bytes=size, restatted=entry is not known, young=young)
+        return HashResult(path, Entry(path, NodeKind.FILE, digest, found), unsettled, read_bytes=size, young=young)
 
     def _hash(self, directory: int, name: bytes, buffer: memoryview) -> tuple[bytes, os.stat_result, int]:
         """Return the file's hash, its stat after reading, and the number of bytes read.
@@ -197,12 +197,12 @@ def _is_stable(before: FileStat, after: os.stat_result, size: int) -> bool:
     )
 
 
-def _unreadable(path: bytes, known: Entry | None, error: OSError) -> Hashed:
+def _unreadable(path: bytes, known: Entry | None, error: OSError) -> HashResult:
     if error.errno == errno.ENOENT:
-        return Hashed(path, None)
+        return HashResult(path, None)
     if error.errno in _REPLACED:
-        return Hashed(path, known, unsettled=True)
-    return Hashed(path, known, error=error.strerror or str(error))
+        return HashResult(path, known, unsettled=True)
+    return HashResult(path, known, error=error.strerror or str(error))
 
 
 def _batches(groups: Iterable[FileGroup]) -> Iterator[list[FileGroup]]:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from codeindexd.search.declarations import Declared, chunks_declaring, declaration_in
+from codeindexd.search.declarations import DeclaredDefinition, chunks_declaring, declaration_in
 from codeindexd.search.file_roles import FileRole, role_of
 from codeindexd.search.literal import is_complaint, is_long_enough, literal_chunks, message_chunks, short_message_chunks
 from codeindexd.search.places import chunks_at, places_in
@@ -39,7 +39,7 @@ class AskedFor:
         """Add the lines of chunks, by chunk id."""
         self.lines = {**lines, **self.lines}
 
-    def add_definitions(self, declared: Iterable[Declared], *, may_be_literal: bool = False) -> None:
+    def add_definitions(self, declared: Iterable[DeclaredDefinition], *, may_be_literal: bool = False) -> None:
         """Add the chunks of definitions that the query asks for, and their lines.
 
         With ``may_be_literal``, few places have the query letter by letter: then guesses are worth no more than these.

@@ -127,7 +127,7 @@ class Declaration(Struct, frozen=True):
     is_call: bool = False
 
 
-class Declared(NamedTuple):
+class DeclaredDefinition(NamedTuple):
     """A definition that a declaration asks for.
 
     ``is_certain`` is False if the query may be about something else, ``is_guess`` True for a member of something
@@ -193,7 +193,9 @@ def _imported(text: str) -> str | None:
     return None
 
 
-def chunks_declaring(catalog: CatalogSnapshot, declaration: Declaration, allowed: Ids | None) -> Iterator[Declared]:
+def chunks_declaring(
+    catalog: CatalogSnapshot, declaration: Declaration, allowed: Ids | None
+) -> Iterator[DeclaredDefinition]:
     """Yield the definitions that ``declaration`` asks for, if possible in ``allowed`` chunks (sorted ids, None: all).
 
     The first parts of a name may be those of a module (``socket.create_connection``), that is of the path of the file,
@@ -210,7 +212,9 @@ def chunks_declaring(catalog: CatalogSnapshot, declaration: Declaration, allowed
         is_certain = declaration.is_certain and (name != last or candidate.definition.name == last)
         if is_certain or candidate.definition.kind not in LABELS:
             found_at = candidate.definition
-            yield Declared(candidate.chunk, found_at.line, found_at.qualified, found_at.kind, is_certain, is_guess)
+            yield DeclaredDefinition(
+                candidate.chunk, found_at.line, found_at.qualified, found_at.kind, is_certain, is_guess
+            )
 
 
 def _other_conventions(name: str) -> list[str]:

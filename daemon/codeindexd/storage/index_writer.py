@@ -37,7 +37,7 @@ from codeindexd.storage.snapshot import Snapshot, SnapshotHolder
 from codeindexd.storage.text import Document, TextIndex
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import (
-    Committed,
+    CommittedChanges,
     Entry,
     FileUpdate,
     IndexedChunk,
@@ -263,7 +263,7 @@ class IndexWriter:
         self._publish()
         self._unpublished = None
 
-    def _project(self, committed: Committed, changes: Transaction) -> None:
+    def _project(self, committed: CommittedChanges, changes: Transaction) -> None:
         """Apply a commit to all projections."""
         self._project_text(committed, changes)
         try:
@@ -300,7 +300,7 @@ class IndexWriter:
             except StoreFullError as error:  # nothing is lost: the tail stays long, and the next change tries again
                 log.warning("dense_tail_stays_long", directory=str(self.directory), error=error.message)
 
-    def _project_text(self, committed: Committed, changes: Transaction) -> None:
+    def _project_text(self, committed: CommittedChanges, changes: Transaction) -> None:
         try:
             generation = self.text.generation if self.lag.text else committed.generation
             self.text.apply(generation, text_documents(changes))

@@ -55,7 +55,7 @@ def translate(error: sqlite3.Error, path: Path) -> CodeindexError | None:
     return StoreDamagedError(f"{path} is damaged: {error} ({name})", hint=REBUILT)
 
 
-class Translated:
+class TranslatedErrors:
     """A context manager that translates SQLite's errors in the block, as :func:`translate` does."""
 
     __slots__ = ("_path",)
@@ -221,12 +221,12 @@ class Reader:
 
     def interrupt_when(self, should_stop: Callable[[], bool]) -> None:
         """End statements with StoreFullError once ``should_stop()`` returns True or raises; it is called often."""
-        with Translated(self.path), self._lock:
+        with TranslatedErrors(self.path), self._lock:
             self._open().set_progress_handler(should_stop, _STEPS_BETWEEN_LOOKS)
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """Return all rows of one statement."""
-        with Translated(self.path), self._lock:
+        with TranslatedErrors(self.path), self._lock:
             connection = self._open()
             try:
                 return connection.execute(sql, parameters).fetchall()
@@ -236,7 +236,7 @@ class Reader:
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
         """Return the first row of one statement, or None."""
-        with Translated(self.path), self._lock:
+        with TranslatedErrors(self.path), self._lock:
             connection = self._open()
             try:
                 found: Row | None = connection.execute(sql, parameters).fetchone()
@@ -263,7 +263,7 @@ class Reader:
 
         If that fails, the reader is closed: without a transaction, its rows could come from different states.
         """
-        with Translated(self.path), self._lock:
+        with TranslatedErrors(self.path), self._lock:
             connection = self._open()
             try:
                 rollback(connection)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeindexd.analysis.chunking.chunker import chunk
-from codeindexd.analysis.chunking.encoding import Decoded, count_line_ends, decode, source_text
+from codeindexd.analysis.chunking.encoding import DecodedText, count_line_ends, decode, source_text
 
 TEXT = "# grüße\ndef f():\n    return 'é ü'\n\n\n# " + "x" * 40 + "\nclass A:\n    pass\n"
 SOURCES = {
@@ -25,7 +25,7 @@ SOURCES = {
 }
 
 
-def decoded(data: bytes) -> Decoded:
+def decoded(data: bytes) -> DecodedText:
     result = decode(data)
     assert result is not None
     return result

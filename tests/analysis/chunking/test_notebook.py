@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeindexd.analysis.chunking.encoding import Decoded
+from codeindexd.analysis.chunking.encoding import DecodedText
 from codeindexd.analysis.chunking.indexed_text import indexed_text
 from codeindexd.analysis.chunking.notebook import CellLine, NotebookText, read_notebook
 from support.notebooks import notebook
@@ -152,7 +152,7 @@ def test_an_editor_may_name_the_language_of_one_cell() -> None:
 def test_what_is_no_notebook_is_text(text: str) -> None:
     assert read_notebook(text.encode()) is None
     found = indexed_text(text.encode())
-    assert isinstance(found, Decoded)
+    assert isinstance(found, DecodedText)
     assert found.utf8 == text.encode()
 
 
@@ -163,7 +163,7 @@ def test_a_notebook_cut_off_anywhere_is_text() -> None:
 
 
 def test_a_notebook_in_utf_16_is_text() -> None:
-    assert isinstance(indexed_text(notebook("a = 1").encode("utf-16")), Decoded)
+    assert isinstance(indexed_text(notebook("a = 1").encode("utf-16")), DecodedText)
 
 
 def test_outputs_of_any_kind_are_passed_over() -> None:

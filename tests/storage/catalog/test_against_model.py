@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from codeindexd.scan.merkle import Tree
 from codeindexd.storage.catalog import Catalog
-from codeindexd.types import Committed, Failure, FileUpdate, Move, NodeKind, Outcome, Transaction
+from codeindexd.types import CommittedChanges, Failure, FileUpdate, Move, NodeKind, Outcome, Transaction
 from storage.catalog.transactions import directory, draft, leaf, skipped, stat
 
 names = st.sampled_from([b"a", b"b", b"c.py", b"a-", b"a0", b"\xff"])
@@ -86,7 +86,7 @@ class AgainstModel(RuleBasedStateMachine):
         self.leaves[path] = Held(update, tuple(c.span.symbol for c in update.chunks))
         self.failures.pop(path, None)
 
-    def commit(self, changes: Transaction) -> Committed:
+    def commit(self, changes: Transaction) -> CommittedChanges:
         committed = self.catalog.commit(changes)
         added = [chunk.chunk_id for chunk in committed.added]
         assert not self.born & set(added), "an id was assigned twice"
@@ -101,7 +101,7 @@ class AgainstModel(RuleBasedStateMachine):
             self.searchable[file_id] = path
         assert committed.generation in (self.generation, self.generation + 1)
         if committed.generation == self.generation:
-            assert committed == Committed(self.generation)
+            assert committed == CommittedChanges(self.generation)
         self.generation = committed.generation
         return committed
 

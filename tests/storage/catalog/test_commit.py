@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from codeindexd.scan.merkle import Tree
 from codeindexd.storage.catalog import Catalog
-from codeindexd.types import Committed, Failure, FileStat, NodeKind, Outcome, StoredFile, Symbol, Transaction
+from codeindexd.types import CommittedChanges, Failure, FileStat, NodeKind, Outcome, StoredFile, Symbol, Transaction
 from storage.catalog.transactions import directory, draft, failed, leaf, move, raw, skipped, stat, update
 
 
@@ -124,12 +124,12 @@ def test_a_transaction_that_changes_nothing_uses_no_generation(catalog: Catalog)
         Transaction(removals=[b"gone"]),
         Transaction(touched=[leaf("a/a.py", "other")]),
     ):
-        assert catalog.commit(changes) == Committed(1)
+        assert catalog.commit(changes) == CommittedChanges(1)
 
 
 def test_new_stats_are_kept_without_a_generation(catalog: Catalog) -> None:
     catalog.commit(Transaction(updates=[update("a.py", "one")]))
-    assert catalog.commit(Transaction(touched=[leaf("a.py", "one", seed=7)])) == Committed(1)
+    assert catalog.commit(Transaction(touched=[leaf("a.py", "one", seed=7)])) == CommittedChanges(1)
     assert file(catalog, "a.py").entry.stat == stat(7)
     wrong_kind = leaf("a.py", "one", seed=8, kind=NodeKind.SYMLINK)
     catalog.commit(Transaction(touched=[wrong_kind, leaf("a.py", "two", seed=9), leaf("new", "one")]))

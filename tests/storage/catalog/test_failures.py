@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from codeindexd.storage.catalog import Catalog
-from codeindexd.types import Committed, Failure, Transaction
+from codeindexd.types import CommittedChanges, Failure, Transaction
 from storage.catalog.transactions import failed, update
 
 
@@ -55,7 +55,7 @@ def test_an_update_clears_the_failure_unless_it_has_a_new_one(catalog: Catalog) 
 def test_an_update_that_changes_nothing_still_clears(catalog: Catalog) -> None:
     catalog.commit(Transaction(updates=[update("a", "x")]))
     catalog.commit(Transaction(failures=[failure(b"a")]))
-    assert catalog.commit(Transaction(updates=[update("a", "x")])) == Committed(1)
+    assert catalog.commit(Transaction(updates=[update("a", "x")])) == CommittedChanges(1)
     assert catalog.failures() == []
 
 

@@ -12,7 +12,7 @@ from codeindexd.analysis.history.packed_ids import packed
 from codeindexd.analysis.history.record import Change, ChangeKind, Commit, IndexedCommit, Person
 from codeindexd.errors import StoreFullError
 from codeindexd.storage.history import HistorySnapshot, HistoryStore, View
-from codeindexd.storage.history.snapshot import MESSAGE_FIELD, Touched
+from codeindexd.storage.history.snapshot import MESSAGE_FIELD, TouchedNames
 from codeindexd.storage.lexical import LexicalQuery
 
 ADA = Person("Ada", "ada@example.org")
@@ -104,10 +104,10 @@ def test_the_first_paths_and_definitions_of_commits(store: HistoryStore) -> None
     changes = (changed(b"a.py", "Client.get", "main"), changed(b"b.py", "Client.put"), changed(b"c.py"))
     snapshot = filled(store, [commit(2, "more", changes), commit(1)])
     assert snapshot.touched([1, 2], 9) == {
-        1: Touched((b"a.py", b"b.py", b"c.py"), ("Client.get", "main", "Client.put")),
-        2: Touched((), ()),
+        1: TouchedNames((b"a.py", b"b.py", b"c.py"), ("Client.get", "main", "Client.put")),
+        2: TouchedNames((), ()),
     }
-    assert snapshot.touched([1], 2) == {1: Touched((b"a.py", b"b.py", b"c.py"), ("Client.get", "main"))}
+    assert snapshot.touched([1], 2) == {1: TouchedNames((b"a.py", b"b.py", b"c.py"), ("Client.get", "main"))}
 
 
 def test_order_ids_and_prefixes(store: HistoryStore) -> None:

@@ -1,7 +1,7 @@
 """Decoding of files to UTF-8, and offsets in the text back to offsets in the file.
 
 All later steps work on UTF-8 bytes. For a plain UTF-8 file these are the file's own bytes: nothing is copied and no
-offsets need translating. For others, :class:`Decoded` keeps the source offset of every line.
+offsets need translating. For others, :class:`DecodedText` keeps the source offset of every line.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _UNICODE = frozenset({"", "utf-8", "utf-8-sig", NOTEBOOK, *_UTF16})
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\b\x1b"))
 
 
-class Decoded(Struct, frozen=True, eq=False):
+class DecodedText(Struct, frozen=True, eq=False):
     """A file as UTF-8. ``encoding`` is ``utf-8``, ``utf-8-sig``, ``utf-16-le``, ``utf-16-be``, or a guess.
 
     ``utf8`` never starts with a byte order mark. Where lines end in ``\\r`` alone (old Macs) they end in ``\\n`` here,
@@ -87,7 +87,7 @@ def is_guessed(encoding: str) -> bool:
     return encoding not in _UNICODE
 
 
-def decode(data: bytes) -> Decoded | None:
+def decode(data: bytes) -> DecodedText | None:
     """Decode ``data``, or return None if it is binary. Never raises.
 
     A byte order mark decides first. NUL bytes mean UTF-16 if they are in every other place, as in Western text, and
@@ -105,14 +105,14 @@ def decode(data: bytes) -> Decoded | None:
     return _utf8(data, 0)
 
 
-def _utf8(data: bytes, bom: int) -> Decoded | None:
+def _utf8(data: bytes, bom: int) -> DecodedText | None:
     body = data[bom:] if bom else data
     if b"\0" in body:
         return None
     if body.isascii() or _is_utf8(body):
         if _ends_lines_with_cr(body):
             body = body.replace(b"\r", b"\n")
-        return Decoded(body, "utf-8-sig" if bom else "utf-8", bom)
+        return DecodedText(body, "utf-8-sig" if bom else "utf-8", bom)
     probe = data[:_PROBE_BYTES]
     if len(probe) - len(probe.translate(None, _CONTROLS)) > len(probe) // 50:
         return None
@@ -141,7 +141,7 @@ def _utf16_guess(probe: bytes) -> str:
     return ""
 
 
-def _utf16(data: bytes, encoding: str, bom: int) -> Decoded | None:
+def _utf16(data: bytes, encoding: str, bom: int) -> DecodedText | None:
     if (len(data) - bom) % 2:
         return None
     try:
@@ -153,7 +153,7 @@ def _utf16(data: bytes, encoding: str, bom: int) -> Decoded | None:
     return _recoded(data, text, encoding, bom)
 
 
-def _recoded(data: bytes, text: str, encoding: str, bom: int) -> Decoded:
+def _recoded(data: bytes, text: str, encoding: str, bom: int) -> DecodedText:
     utf8, newline = text.encode("utf-8"), 10
     if _ends_lines_with_cr(utf8):
         utf8, newline = utf8.replace(b"\r", b"\n"), 13
@@ -163,7 +163,7 @@ def _recoded(data: bytes, text: str, encoding: str, bom: int) -> Decoded:
         sources = _after_newlines(units == newline) * 2 + bom
     else:
         sources = _after_newlines(np.frombuffer(data, np.uint8) == newline)
-    return Decoded(utf8, encoding, bom, (np.append(rows, len(utf8)), np.append(sources, len(data))))
+    return DecodedText(utf8, encoding, bom, (np.append(rows, len(utf8)), np.append(sources, len(data))))
 
 
 def _ends_lines_with_cr(text: bytes) -> bool:

@@ -78,7 +78,7 @@ _DEFINING_MACRO: Final = re.compile(
 )
 
 
-class Parsed(Struct, frozen=True):
+class ParsedText(Struct, frozen=True):
     """A tree of a text, and the byte ranges outside functions in which its syntax was not understood.
 
     ``text`` is what was parsed. If branches of ``#if`` were blanked out, ``with_branches`` is the tree before that, and
@@ -96,7 +96,7 @@ class Parsed(Struct, frozen=True):
         return sum(end - start for start, end in self.broken)
 
 
-def parse_leniently(text: bytes, grammar: Grammar, parse: Parse) -> Parsed | None:
+def parse_leniently(text: bytes, grammar: Grammar, parse: Parse) -> ParsedText | None:
     """Return the tree of ``text`` in which the least is broken; None if it cannot be parsed in the time it may take."""
     cleaned = without_noise(text, grammar.name)
     items = without_item_macros(cleaned) if grammar.name == "rust" else cleaned
@@ -116,12 +116,12 @@ def parse_leniently(text: bytes, grammar: Grammar, parse: Parse) -> Parsed | Non
     return best
 
 
-def _parsed(text: bytes, parse: Parse) -> Parsed | None:
+def _parsed(text: bytes, parse: Parse) -> ParsedText | None:
     root = parse(text)
-    return None if root is None else Parsed(root, text, broken_ranges(root))
+    return None if root is None else ParsedText(root, text, broken_ranges(root))
 
 
-def _differs_near(parsed: Parsed, candidate: bytes) -> bool:
+def _differs_near(parsed: ParsedText, candidate: bytes) -> bool:
     """Return True if ``candidate`` differs from the parsed text in or near what is broken."""
     if candidate is parsed.text:
         return False
@@ -166,7 +166,7 @@ def _is_misread(node: Node) -> bool:
 
 
 def more_definitions(
-    parsed: Parsed, found: Sequence[FoundDefinition], lines: Lines, grammar: Grammar
+    parsed: ParsedText, found: Sequence[FoundDefinition], lines: Lines, grammar: Grammar
 ) -> list[FoundDefinition]:
     """Return the definitions that ``found``, those of the tree, lack: in branches that were blanked out, and by lines.
 
@@ -218,7 +218,7 @@ def _placed(
     return FoundDefinition(start, end, kind, name, name, None, True, True, container, name, at, node)
 
 
-def _guesses(parsed: Parsed, lines: Lines, language: str) -> Iterator[tuple[str, str, int]]:
+def _guesses(parsed: ParsedText, lines: Lines, language: str) -> Iterator[tuple[str, str, int]]:
     """Yield (kind, name, offset of the name) for lines in broken parts that look like the beginning of a definition."""
     for start, end in parsed.broken:
         first, last = lines.spanned(start, max(start + 1, end))

@@ -26,7 +26,7 @@ from codeindexd.analysis.references.centrality import (
 )
 from codeindexd.analysis.references.codec import decode
 from codeindexd.storage.catalog.outlines import StoredOutline
-from codeindexd.storage.sqlite import Translated, connect
+from codeindexd.storage.sqlite import TranslatedErrors, connect
 
 _PAGE: Final = 500
 _SELECT_DEFINITIONS: Final = """
@@ -93,7 +93,7 @@ def compute_centrality(path: Path) -> Centrality:
     For another process than the one that writes the catalog. Raises StoreDamagedError, StoreFullError, and
     BrokenReferencesError.
     """
-    with Translated(path):
+    with TranslatedErrors(path):
         connection = connect(path, read_only=True)
         try:
             (generation,) = connection.execute("SELECT generation FROM state").fetchone()

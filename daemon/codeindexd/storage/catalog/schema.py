@@ -12,7 +12,7 @@ from codeindexd.errors import CodeindexError, StoreDamagedError, StoreVersionErr
 from codeindexd.scan.merkle import node_hash
 from codeindexd.storage.catalog.contents import INDEXES
 from codeindexd.storage.catalog.migrations import ADDED, SCHEMA_VERSION, migrate, statements
-from codeindexd.storage.sqlite import Translated, connect, create_private, use_write_ahead_log
+from codeindexd.storage.sqlite import TranslatedErrors, connect, create_private, use_write_ahead_log
 from codeindexd.types import NodeKind
 
 APPLICATION_ID = 0x43444978  # "CDIx"
@@ -82,7 +82,7 @@ def open_writer(path: Path, root_id: str) -> sqlite3.Connection:
     if it cannot be written.
     """
     create_private(path)
-    with Translated(path):
+    with TranslatedErrors(path):
         connection = connect(path, read_only=False)
         try:
             _configure(connection, path)

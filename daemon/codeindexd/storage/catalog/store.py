@@ -24,7 +24,7 @@ from codeindexd.storage.durable import storing
 from codeindexd.storage.sharing import clone_file
 from codeindexd.storage.sqlite import (
     Reader,
-    Translated,
+    TranslatedErrors,
     connect,
     create_private,
     file_identity,
@@ -32,7 +32,7 @@ from codeindexd.storage.sqlite import (
     remove_database,
     rollback,
 )
-from codeindexd.types import Committed, Counts, Entry, Failure, Outcome, Transaction
+from codeindexd.types import CommittedChanges, Counts, Entry, Failure, Outcome, Transaction
 
 _LOG_LIMIT = 16 << 20  # bytes; a commit that finds a larger write-ahead log checkpoints it first
 _IDLE_READERS = 4
@@ -81,7 +81,7 @@ class Catalog:
         StoreDamagedError if the file is damaged or has a different root or schema, StoreFullError if it cannot be used
         now.
         """
-        with contextlib.ExitStack() as undo, Translated(path), reading_rows(path):
+        with contextlib.ExitStack() as undo, TranslatedErrors(path), reading_rows(path):
             connection = open_writer(path, root_id)
             undo.callback(connection.close)
             catalog = cls(path, connection)
@@ -163,7 +163,7 @@ class Catalog:
 
     # writing
 
-    def commit(self, changes: Transaction) -> Committed:
+    def commit(self, changes: Transaction) -> CommittedChanges:
         """Commit ``changes`` in one transaction, and return the changes that the projections have to apply.
 
         Changes are applied in the order removals, moves, directories, updates, touched. The generation increases by one
@@ -199,7 +199,7 @@ class Catalog:
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Provide the connection inside a write transaction, which an error rolls back."""
-        with self._writing, Translated(self.path):
+        with self._writing, TranslatedErrors(self.path):
             self._check_open()
             if self._identity != file_identity(self.path):
                 raise StoreDamagedError(f"{self.path} was deleted or replaced", hint=REBUILD)
@@ -308,7 +308,7 @@ class Catalog:
         Open snapshots of an older generation prevent that until they are closed; snapshots of the current one do not.
         Commits checkpoint by themselves when the log has become large.
         """
-        with self._writing, Translated(self.path):
+        with self._writing, TranslatedErrors(self.path):
             self._check_open()
             return self._checkpoint()
 
@@ -344,13 +344,13 @@ class Catalog:
 
     def vacuum(self, max_pages: int = 1_000) -> None:
         """Return up to ``max_pages`` free pages to the file system."""
-        with self._writing, Translated(self.path):
+        with self._writing, TranslatedErrors(self.path):
             self._check_open()
             give_back_pages(self._connection, max_pages)
 
     def release_caches(self) -> None:
         """Release idle readers and the writer's cached pages, which only save time while there is work."""
-        with self._writing, Translated(self.path):
+        with self._writing, TranslatedErrors(self.path):
             self._check_open()
             with self._snapshots_lock:
                 idle, self._idle = self._idle, []
@@ -365,12 +365,12 @@ class Catalog:
         its blocks with this file where the file system can do that. Raises as :meth:`open`.
         """
         create_private(path)
-        with self._writing, Translated(self.path):
+        with self._writing, TranslatedErrors(self.path):
             self._check_open()
             if not self._clone_to(path):
                 with contextlib.closing(connect(path, read_only=False)) as copy:
                     self._connection.backup(copy)
-        with Translated(path), contextlib.closing(connect(path, read_only=False)) as copy:
+        with TranslatedErrors(path), contextlib.closing(connect(path, read_only=False)) as copy:
             give_to(copy, root_id)
 
     def _clone_to(self, path: Path) -> bool:

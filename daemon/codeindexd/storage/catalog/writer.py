@@ -19,7 +19,7 @@ from codeindexd.storage.catalog.rows import FileRecord, Node, entry_row, put_tex
 from codeindexd.storage.catalog.skipped_texts import forget_files
 from codeindexd.storage.catalog.stage import Stage, leaves, only_stat_differs
 from codeindexd.storage.catalog.state import CatalogState, Tally
-from codeindexd.types import Committed, Entry, NodeKind, Outcome, Transaction
+from codeindexd.types import CommittedChanges, Entry, NodeKind, Outcome, Transaction
 
 _Change = tuple[bytes, Node | None, Node | None]
 
@@ -27,7 +27,7 @@ _Change = tuple[bytes, Node | None, Node | None]
 class WriteResult(Struct, frozen=True):
     """The result of writing a transaction; if not ``changed``, there is nothing to commit."""
 
-    committed: Committed
+    committed: CommittedChanges
     state: CatalogState
     changed: bool
 
@@ -52,7 +52,7 @@ def write_transaction(
     is_rewritten = bool(differ.changes.moved or outlines.is_changed or references.is_changed)
     effective = is_rewritten or not all(only_stat_differs(old, new) for _, old, new in changed)
     if not effective and not changed and not failures_changed:
-        return WriteResult(Committed(state.generation), state, False)
+        return WriteResult(CommittedChanges(state.generation), state, False)
     _write_nodes(connection, changed)
     differ.write()
     outlines.write()
@@ -63,7 +63,7 @@ def write_transaction(
         tally.add(old, -1)
         tally.add(new, 1)
     tally.failed += failed
-    committed = _committed(state.generation + 1, differ, stage) if effective else Committed(state.generation)
+    committed = _committed(state.generation + 1, differ, stage) if effective else CommittedChanges(state.generation)
     state = CatalogState(committed.generation, stage.next_file, differ.changes.next_chunk, tally.counts())
     state.write(connection)
     return WriteResult(committed, state, True)
@@ -196,9 +196,9 @@ def _hash_of(connection: sqlite3.Connection, directory: bytes) -> bytes:
     return node_hash(cast("Iterable[Entry]", map(_Child._make, rows)))
 
 
-def _committed(generation: int, differ: ChunkDiffer, stage: Stage) -> Committed:
+def _committed(generation: int, differ: ChunkDiffer, stage: Stage) -> CommittedChanges:
     before, after = _searchable(stage.before), _searchable(stage.after)
-    return Committed(
+    return CommittedChanges(
         generation,
         added=differ.changes.added,
         removed=differ.changes.removed,

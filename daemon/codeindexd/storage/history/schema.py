@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 
 from codeindexd.errors import StoreVersionError
-from codeindexd.storage.sqlite import Translated, connect, create_private, use_write_ahead_log
+from codeindexd.storage.sqlite import TranslatedErrors, connect, create_private, use_write_ahead_log
 
 FORMAT = 3
 """Increase it when a table, an encoding, or what is read from a commit changes: the store is then built again."""
@@ -49,7 +49,7 @@ def open_writer(path: Path, fingerprint: str) -> sqlite3.Connection:
     Raises StoreVersionError if it has another format or fingerprint, StoreDamagedError, StoreFullError.
     """
     create_private(path)
-    with Translated(path):
+    with TranslatedErrors(path):
         connection = connect(path, read_only=False)
         try:
             use_write_ahead_log(connection, path)

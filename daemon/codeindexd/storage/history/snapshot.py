@@ -57,7 +57,7 @@ class DefinitionChange(Struct, frozen=True):
     name: str
 
 
-class Touched(Struct, frozen=True):
+class TouchedNames(Struct, frozen=True):
     """Paths that a commit changed, and the qualified names of definitions that it touched."""
 
     paths: tuple[bytes, ...]
@@ -191,7 +191,7 @@ class HistorySnapshot:
             for number, changes in packed.items()
         }
 
-    def touched(self, numbers: Sequence[int], most: int) -> dict[int, Touched]:
+    def touched(self, numbers: Sequence[int], most: int) -> dict[int, TouchedNames]:
         """Return the first 1,000 paths and ``most`` definitions that each commit changed, by number."""
         every = commit_rows.read_changes(self._reader, numbers)
         packed = {number: changes[:_MOST_PATHS] for number, changes in every.items()}
@@ -202,7 +202,7 @@ class HistorySnapshot:
         paths = dictionary.paths_of(self._reader, {change.path for changes in packed.values() for change in changes})
         names = dictionary.names_of(self._reader, set(chain.from_iterable(ids.values())))
         return {
-            number: Touched(
+            number: TouchedNames(
                 tuple(paths[change.path] for change in changes if change.path in paths),
                 tuple(names[name_id] for name_id in ids[number] if name_id in names),
             )

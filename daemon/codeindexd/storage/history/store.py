@@ -38,7 +38,7 @@ from codeindexd.storage.history.snapshot import HistorySnapshot
 from codeindexd.storage.history.vectors import CommitVectors
 from codeindexd.storage.history.view import NO_VIEW, View, decode_view, encode_view
 from codeindexd.storage.lexical import Lexical, LexicalChunk
-from codeindexd.storage.sqlite import Reader, Translated, rollback
+from codeindexd.storage.sqlite import Reader, TranslatedErrors, rollback
 
 log = structlog.get_logger(__name__)
 DATABASE = "history.db"
@@ -102,7 +102,7 @@ class HistoryStore:
 
     def _open(self, dimensions: int) -> None:
         """Read the state, and open the other stores; check them if the system was started since they were written."""
-        with Translated(self._path):
+        with TranslatedErrors(self._path):
             row = self._connection.execute("SELECT store, boot, generation, next_number FROM state").fetchone()
             store, boot = row[0], row[1]
             self._generation, self._next = int(row[2]), int(row[3])
@@ -160,7 +160,7 @@ class HistoryStore:
 
     def numbers_of(self, ids: Sequence[bytes]) -> dict[bytes, int]:
         """Return the numbers of the commits that are stored, by id."""
-        with Translated(self._path):
+        with TranslatedErrors(self._path):
             rows = self._reader.rows_in(
                 lambda marks: f"SELECT id, number FROM commits WHERE id IN ({marks})",  # noqa: S608
                 ids,
@@ -343,7 +343,7 @@ class HistoryStore:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """Commit what the block writes as one generation, or nothing."""
-        with Translated(self._path):
+        with TranslatedErrors(self._path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -423,14 +423,14 @@ class HistoryStore:
         return problems
 
     def _check_database(self) -> None:
-        with Translated(self._path):
+        with TranslatedErrors(self._path):
             found = self._connection.execute("PRAGMA quick_check(1)").fetchone()
         if found != ("ok",):
             raise StoreDamagedError(f"{self._path} is damaged: {found[0]}")
 
     def _check_vectors(self) -> None:
         rows = self._vectors.rows(self._next)
-        with Translated(self._path):
+        with TranslatedErrors(self._path):
             for first, last, digest in self._connection.execute("SELECT first, last, digest FROM vector_blocks"):
                 if xxhash.xxh3_64_intdigest(rows[first : last + 1].tobytes()) - (1 << 63) != digest:
                     raise StoreDamagedError(f"the vectors of commits {first} to {last} are damaged")
@@ -438,7 +438,7 @@ class HistoryStore:
     def tidy(self) -> bool:
         """Delete replaced files and close the writer of the lexical index; return False if that has to be repeated."""
         with self._writing():
-            with Translated(self._path):
+            with TranslatedErrors(self._path):
                 self._connection.execute("PRAGMA optimize")
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             return self._lexical.tidy()

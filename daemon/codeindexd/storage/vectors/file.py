@@ -11,7 +11,14 @@ from pathlib import Path
 
 from codeindexd.errors import StoreDamagedError, StoreFullError
 from codeindexd.storage.durable import sync_directory
-from codeindexd.storage.sqlite import Translated, connect, create_private, file_identity, remove_database, rollback
+from codeindexd.storage.sqlite import (
+    TranslatedErrors,
+    connect,
+    create_private,
+    file_identity,
+    remove_database,
+    rollback,
+)
 from codeindexd.storage.vectors.salvage import intact_vectors
 from codeindexd.storage.vectors.schema import REBUILD, SCHEMA_VERSION, configure
 
@@ -61,7 +68,7 @@ class VectorFile(ABC):
         Raises StoreFullError if it can be neither used nor repaired now.
         """
         try:
-            with self._lock, Translated(self.path):
+            with self._lock, TranslatedErrors(self.path):
                 self._writer().execute(_PROBE).fetchall()
             if thoroughly:
                 with contextlib.closing(type(self)(self.path, read_only=True)) as reader:
@@ -109,7 +116,7 @@ class VectorFile(ABC):
 
     def _checkpoint(self) -> None:
         """Move the whole write-ahead log into the file, and sync it. Raises StoreFullError."""
-        with Translated(self.path):
+        with TranslatedErrors(self.path):
             busy, _, _ = self._writer().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise StoreFullError(
@@ -121,7 +128,7 @@ class VectorFile(ABC):
     def _connect_writer(self) -> None:
         _adopt_repaired_copy(self.path)
         create_private(self.path)
-        with Translated(self.path):
+        with TranslatedErrors(self.path):
             connection = connect(self.path, read_only=False)
             try:
                 configure(connection, self.path)
@@ -178,7 +185,7 @@ class VectorFile(ABC):
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Commit what the block writes; roll it back if the block raises. Raises StoreFullError, StoreDamagedError."""
-        with self._lock, Translated(self.path):
+        with self._lock, TranslatedErrors(self.path):
             connection = self._writer()
             try:
                 connection.execute("BEGIN IMMEDIATE")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from codeindexd.errors import StoreDamagedError, StoreFullError
-from codeindexd.storage.sqlite import Row, Translated, give_back_pages, in_lists
+from codeindexd.storage.sqlite import Row, TranslatedErrors, give_back_pages, in_lists
 from codeindexd.storage.vectors.file import VectorFile, warn
 from codeindexd.storage.vectors.schema import REBUILD, bytes_in_use, checksum, is_intact
 
@@ -84,7 +84,7 @@ class VectorStore(VectorFile):
     def _look_up(self, identity: str, hashes: Iterable[bytes], select: str) -> list[Row]:
         wanted = list(dict.fromkeys(hashes))
         found: list[Row] = []
-        with self._lock, Translated(self.path):
+        with self._lock, TranslatedErrors(self.path):
             connection = self._reader() if wanted else None
             known = self._identity(connection, identity) if connection is not None else None
             if connection is None or known is None:
@@ -96,13 +96,13 @@ class VectorStore(VectorFile):
 
     def size_bytes(self) -> int:
         """Return the size of the file in bytes, not counting pages that pruning freed; 0 if there is no file."""
-        with self._lock, Translated(self.path):
+        with self._lock, TranslatedErrors(self.path):
             connection = self._reader()
             return 0 if connection is None else bytes_in_use(connection)
 
     def count(self, identity: str) -> int:
         """Return the number of vectors of the model ``identity``."""
-        with self._lock, Translated(self.path):
+        with self._lock, TranslatedErrors(self.path):
             connection = self._reader()
             known = self._identity(connection, identity) if connection is not None else None
             if connection is None or known is None:
@@ -205,7 +205,7 @@ class VectorStore(VectorFile):
     def drop(self, identity: str) -> int:
         """Delete all vectors of the model ``identity``, in short transactions; return their number."""
         dropped = 0
-        with self._lock, Translated(self.path):
+        with self._lock, TranslatedErrors(self.path):
             connection = self._writer()
             known = self._identity(connection, identity)
             if known is None:
@@ -239,7 +239,7 @@ class VectorStore(VectorFile):
         in short transactions, so that readers and writers hardly wait.
         """
         dropped = 0
-        with self._lock, Translated(self.path):
+        with self._lock, TranslatedErrors(self.path):
             connection = self._writer()
             while (excess := bytes_in_use(connection) - max_bytes) > 0:
                 gone = self._prune_once(connection, excess, keep)
@@ -289,7 +289,7 @@ class VectorStore(VectorFile):
 
     def check_structure(self) -> None:
         """Check the whole file with SQLite. Raises StoreDamagedError."""
-        with self._lock, Translated(self.path):
+        with self._lock, TranslatedErrors(self.path):
             connection = self._reader()
             found = "ok" if connection is None else connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
@@ -297,7 +297,7 @@ class VectorStore(VectorFile):
 
     def check(self) -> list[str]:
         """Return the problems found in the whole file; empty if there are none."""
-        with self._lock, Translated(self.path):
+        with self._lock, TranslatedErrors(self.path):
             connection = self._reader()
             if connection is None:
                 return []
