@@ -177,7 +177,8 @@ def grep_files(
         count = 0
         totals.searched += found.text is not None or found.is_ruled_out
         if found.text is not None and is_affordable(request.matcher, found.text.utf8, totals.left_out):
-            shown, lines = _matching(found.text.utf8, request, mask_secrets and (may_be_masked or not found.is_current))
+            may_have_secrets = mask_secrets and (may_be_masked or not found.is_current)
+            shown, lines = _matching(found.text.utf8, request, mask_secrets=may_have_secrets)
             for line in lines:
                 count += 1
                 is_returned = request.limit is None or returned < request.limit
@@ -241,6 +242,7 @@ def files_to_search(root: SearchableRoot, snapshot: Snapshot, request: GrepReque
     found: dict[int, FileToSearch] = {}
 
     def take(files: Iterable[StoredFile], masked: Mapping[bytes, bool]) -> None:
+        """Take the files that pass; contents that ``masked`` does not know may contain secrets."""
         for file in files:
             if passes(file.entry.path, file.language):
                 found[file.file_id] = file, masked.get(file.entry.hash, True)
@@ -344,7 +346,7 @@ def read_text(root: bytes, file: StoredFile, rules_out: Callable[[bytes], bool] 
     return FileText(indexed_text(data), is_current)
 
 
-def _matching(text: bytes, request: GrepRequest, mask_secrets: bool) -> tuple[bytes, Iterator[LineMatch]]:
+def _matching(text: bytes, request: GrepRequest, *, mask_secrets: bool) -> tuple[bytes, Iterator[LineMatch]]:
     """Return the text to show, with its secrets masked if that is asked for, and the lines of it that match."""
     matcher = request.matcher
     lines = matcher.lines(text)

@@ -34,7 +34,7 @@ class VectorStore(VectorFile):
     """
 
     @classmethod
-    def open(cls, path: Path, read_only: bool = False) -> VectorStore:
+    def open(cls, path: Path, *, read_only: bool = False) -> VectorStore:
         """Open the store, or create it (mode 0600, in a directory of mode 0700).
 
         With ``read_only`` the file may be missing or not yet set up: then there are no vectors, and later calls check
