@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from codeindexd.cli import render
@@ -25,7 +26,7 @@ def search(run: Run) -> int:
     args = run.args
     if args.commits:
         return log(run)
-    _check_format(args)
+    _parse_format(args)
     options = {
         "roots": run.roots_to_search(),
         "limit": args.limit,
@@ -41,20 +42,25 @@ def search(run: Run) -> int:
     with run.client() as client:
         try:
             result = client.search(query, **options)
-        except NotIndexedError:  # with --add, index first
+        except NotIndexedError:
             if not args.add or args.all:
                 raise
-            for path in args.roots or [enclosing_repository(run.cwd)]:
-                _index_first(run, client, path)
-            try:
-                result = client.search(query, **options)
-            except NotIndexedError:  # the repository excludes the current directory
-                if args.roots:
-                    raise
-                _index_first(run, client, run.cwd)
-                result = client.search(query, **options)
+            result = _search_after_adding(run, client, query, options)
     run.show(result, lambda: _print_hits(run, result))
     return DONE if result["hits"] else NOTHING
+
+
+def _search_after_adding(run: Run, client: Client, query: str, options: Mapping[str, Any]) -> SearchResult:
+    """Index the directories that ``--root`` names, or else the repository around the current directory, and search."""
+    for path in run.args.roots or [enclosing_repository(run.cwd)]:
+        _index_first(run, client, path)
+    try:
+        return client.search(query, **options)
+    except NotIndexedError:  # the repository excludes the current directory
+        if run.args.roots:
+            raise
+    _index_first(run, client, run.cwd)
+    return client.search(query, **options)
 
 
 def log(run: Run) -> int:
@@ -106,7 +112,7 @@ def related(run: Run) -> int:
     place = _PLACE.fullmatch(run.args.place)
     if place is None:
         raise UsageError(f"not PATH:LINE: {run.args.place}", hint="for example: codeindex related src/main.py:42")
-    _check_format(run.args)
+    _parse_format(run.args)
     with run.client() as client:
         result = client.related_to(place["path"], int(place["line"]), limit=run.args.limit)
     run.show(result, lambda: _print_hits(run, result))
@@ -125,8 +131,8 @@ def _index_first(run: Run, client: Client, path: str) -> None:
             run.terminal.note(progress.summary(root, seconds=line.seconds, skipped=skipped))
 
 
-def _check_format(args: argparse.Namespace) -> None:
-    """Replace the escapes in ``--format``. Raises UsageError for unknown fields."""
+def _parse_format(args: argparse.Namespace) -> None:
+    """Parse the text of ``--format``, which may have escapes. Raises UsageError for unknown fields."""
     if args.format is not None:
         args.format = render.parse_template(args.format)
 
