@@ -178,11 +178,13 @@ def _check_files(reader: _Rows, state: CatalogState, leaf_ids: dict[int, bytes],
         ids, codes = get_ids(row[5]).tolist(), np.frombuffer(row[6], dtype="<u2").tolist()
         if len(ids) != len(codes) or (ids and outcome is not Outcome.INDEXED):
             problems.append(f"the chunk list of {path!r} is inconsistent")
-        expected.update((i, (file_id, kinds.get(code, ""))) for i, code in zip(ids, codes, strict=False))
+        expected.update((chunk_id, (file_id, kinds.get(code, ""))) for chunk_id, code in zip(ids, codes, strict=False))
     problems += [f"{path!r} lacks its file row" for file_id, path in leaf_ids.items() if file_id not in seen]
     actual = {row[0]: (row[1], row[2]) for row in reader.rows("SELECT chunk_id, file_id, kind FROM chunk")}
     if actual != expected:
-        odd = sorted(i for i in actual.keys() | expected.keys() if actual.get(i) != expected.get(i))
+        odd = sorted(
+            chunk_id for chunk_id in actual.keys() | expected.keys() if actual.get(chunk_id) != expected.get(chunk_id)
+        )
         problems.append(f"{quantity(len(odd), 'chunk')} not as in the lists of their files, such as {odd[0]}")
     counted = Counts(
         outcomes[Outcome.INDEXED],

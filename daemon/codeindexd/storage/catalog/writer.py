@@ -122,11 +122,13 @@ def _write_nodes(connection: sqlite3.Connection, changed: Sequence[_Change]) -> 
     )
     before = leaves((path, old) for path, old, _ in changed)
     after = leaves((path, new) for path, _, new in changed)
-    connection.executemany("DELETE FROM file WHERE file_id = ?", [(i,) for i in before.keys() - after.keys()])
-    forget_files(connection, [i for i, (_, record) in before.items() if record.outcome is Outcome.SKIPPED])
+    connection.executemany(
+        "DELETE FROM file WHERE file_id = ?", [(file_id,) for file_id in before.keys() - after.keys()]
+    )
+    forget_files(connection, [file_id for file_id, (_, record) in before.items() if record.outcome is Outcome.SKIPPED])
     connection.executemany(
         "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [_file_row(path, record) for i, (path, record) in after.items() if before.get(i) != (path, record)],
+        [_file_row(path, record) for file_id, (path, record) in after.items() if before.get(file_id) != (path, record)],
     )
 
 
@@ -202,11 +204,13 @@ def _committed(generation: int, differ: ChunkDiffer, stage: Stage) -> CommittedC
         generation,
         added=differ.changes.added,
         removed=differ.changes.removed,
-        paths_added=[(i, path) for i, path in after.items() if before.get(i) != path],
-        paths_removed=[i for i, path in before.items() if after.get(i) != path],
+        paths_added=[(file_id, path) for file_id, path in after.items() if before.get(file_id) != path],
+        paths_removed=[file_id for file_id, path in before.items() if after.get(file_id) != path],
     )
 
 
 def _searchable(nodes: Mapping[bytes, Node | None]) -> dict[int, bytes]:
     """Return the paths of the indexed files, which can be searched, by file id."""
-    return {i: path for i, (path, record) in leaves(nodes.items()).items() if record.outcome is Outcome.INDEXED}
+    return {
+        file_id: path for file_id, (path, record) in leaves(nodes.items()).items() if record.outcome is Outcome.INDEXED
+    }
