@@ -23,7 +23,7 @@ MAX_PATTERN_CHARS: Final = 10_000
 _MAX_COMPILED_BYTES: Final = 4 << 20
 _MAX_STEPS: Final = 1_000_000_000  # instructions times bytes: some seconds when RE2's cache of states overflows
 _METACHARACTER: Final = re.compile(r"[\\^$.|?*+()\[\]{}]")
-_BEYOND_ASCII: Final = re.compile(rb"[^\n]*[\x80-\xff][^\n]*")
+_BEYOND_ASCII: Final = re.compile(rb"[\x80-\xff]")
 
 
 class LineMatch(Struct, frozen=True):
@@ -105,8 +105,7 @@ class LineMatcher:
     def _matching_beyond_ascii(self, text: bytes) -> Iterator[LineMatch]:
         """Yield the matching lines with characters beyond ASCII; classes are ASCII in lines that are too long."""
         number, counted = 1, 0
-        for line in _BEYOND_ASCII.finditer(text):
-            start, end = line.span()
+        for start, end in _lines_beyond_ascii(text):
             is_affordable = (end - start) * int(self._any_script.programsize) <= _MAX_STEPS
             if match := (self._any_script if is_affordable else self._compiled).search(text[start:end]):
                 number += text.count(b"\n", counted, start)
@@ -149,6 +148,16 @@ class LineMatcher:
             start, end = match.span(group)
             yield start + line.line_start, end + line.line_start
             at = max(end, start + 1)
+
+
+def _lines_beyond_ascii(text: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the start and end of every line that is not ASCII. (A regex for whole lines backtracks in all others.)"""
+    end = 0
+    while found := _BEYOND_ASCII.search(text, end):
+        start = text.rfind(b"\n", 0, found.start()) + 1
+        end = text.find(b"\n", found.end())
+        end = len(text) if end < 0 else end
+        yield start, end
 
 
 def _compiled(source: str, ignore_case: bool) -> Any:
