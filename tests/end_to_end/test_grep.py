@@ -112,6 +112,13 @@ def test_the_command_prints_as_ripgrep_does(daemon: RealDaemon, library: Path) -
     assert vimgrep[0].startswith("app.min.js:1:18:var a=1;")
     vimgrep = daemon.run("grep", "--vimgrep", "-o", "ne+dle", cwd=library).stdout.splitlines()
     assert vimgrep[0] == "app.min.js:1:18:needle"
+    for flags in (["-v"], ["-cv"], ["-x"], ["-e", "^import", "-vw"], ["-L"], ["-Lv"]):
+        words = [*flags, "-e", "import .*"]
+        command = ["grep", "-rnHIE", "--include=*.py", *words, "json"]
+        expected = subprocess.run(command, cwd=library, capture_output=True, text=True)
+        done = daemon.run("grep", *words, "json", cwd=library)
+        selected = sorted(line for line in expected.stdout.splitlines() if not line.endswith(":0"))
+        assert (sorted(done.stdout.splitlines()), done.returncode) == (selected, 0 if selected else 1), flags
     assert daemon.run("grep", "nowhere_at_all", cwd=library).returncode == 1
     assert daemon.run("grep", "(", cwd=library).returncode == 2
 
@@ -134,7 +141,7 @@ def test_every_line_comes_however_many(daemon: RealDaemon, library: Path) -> Non
 
 def test_a_reader_that_has_enough_ends_the_search(daemon: RealDaemon, library: Path) -> None:
     add(daemon, library)
-    shell = f"{sys.executable} -m codeindexd.cli.codeindex grep . | head -n 2"
+    shell = f"{sys.executable} -P -m codeindexd.cli.codeindex grep . | head -n 2"
     done = subprocess.run(
         ["/bin/sh", "-c", shell], cwd=library, env=daemon.environment, capture_output=True, text=True, timeout=60
     )

@@ -28,7 +28,7 @@ def root(tmp_path: Path) -> Iterator[Indexed]:
 
 
 def grep(root: Indexed, pattern: str, *, mask_secrets: bool = True, **options: Any) -> GrepResult:
-    matching = {name: options.pop(name) for name in ("fixed", "ignore_case", "word") if name in options}
+    matching = {name: options.pop(name) for name in ("others", "fixed", "ignore_case", "word") if name in options}
     with root.pin_snapshot() as snapshot:
         assert snapshot is not None
         request = GrepRequest(LineMatcher(pattern, **matching), **options)
@@ -73,6 +73,39 @@ def test_bounds_limit_what_is_returned_and_not_what_is_counted(root: Indexed) ->
     assert (len(result.lines), result.total) == (5, 20)
     assert grep(root, "x", max_count=3).counts == {b"a.py": 3, b"b.py": 3}
     assert len(grep(root, "x", names_only=True).lines) == 2
+
+
+def test_lines_without_a_match_are_found_in_every_file(root: Indexed) -> None:
+    root.save("a.py", "x\n\nneedle\ny")
+    root.save("b.py", "nothing of it\n")
+    root.save("c.py", "needle\n")
+    result = grep(root, "needle", invert=True, before=1)
+    assert places(result) == [("a.py", 1), ("a.py", 2), ("a.py", 4), ("b.py", 1)]
+    assert (result.total, result.files, result.searched) == (4, 2, 3)
+    line = result.lines[2]
+    assert (line.text, line.column, list(line.spans), list(line.before)) == ("y", 1, [(0, 1)], ["needle"])
+    assert grep(root, "needle", others=["[xy]"], invert=True, max_count=1).counts == {b"a.py": 1, b"b.py": 1}
+    assert grep(root, "needle", invert=True, every_match=True).lines == grep(root, "needle", invert=True).lines
+
+
+def test_files_without_a_match_are_those_that_were_read_in_vain(root: Indexed) -> None:
+    root.save("a.py", "x\nneedle\n")
+    root.save("b.py", "nothing of it\n")
+    root.save("empty.py", "")
+    result = grep(root, "needle", files_without=True, limit=0)
+    assert (result.counts, result.lines, result.files) == ({b"b.py": 0, b"empty.py": 0}, [], 2)
+    assert grep(root, "needle", files_without=True, invert=True).counts == {b"empty.py": 0}
+    (root.directory / "b.py").unlink()
+    assert grep(root, "needle", files_without=True).counts == {b"empty.py": 0}, "its text is not known any more"
+
+
+def test_lines_without_a_match_show_no_secret(root: Indexed) -> None:
+    root.save("a.py", f'TOKEN = "{KEY}"\nx = 1\n')
+    for pattern in ("nowhere", KEY[8:20]):
+        first, second = grep(root, pattern, invert=True).lines
+        assert KEY[8:] not in first.text
+        assert second.text == "x = 1"
+    assert [line.line for line in grep(root, "TOKEN", invert=True).lines] == [2]
 
 
 def test_context_lines_are_those_around(root: Indexed) -> None:

@@ -22,6 +22,10 @@ def lines(pattern: str, text: str, **options: bool) -> list[tuple[int, str, str]
     ]
 
 
+def numbers(matcher: LineMatcher, text: bytes) -> list[int]:
+    return [line.number for line in matcher.lines(text)]
+
+
 def test_each_line_is_reported_once_with_its_first_match() -> None:
     assert lines("a+", "aa b a\n\nxaay\nb\n") == [(1, "aa b a", "aa"), (3, "xaay", "aa")]
 
@@ -51,6 +55,26 @@ def test_whole_words_begin_and_end_where_words_do() -> None:
     assert lines("cat", "concat cat\ncatalog\n cat.\n", word=True) == [(1, "concat cat", "cat"), (3, " cat.", "cat")]
     assert lines("caf", "café\n", word=True) == []
     assert lines("foo|foobar", "foobar\n", word=True) == [(1, "foobar", "foobar")]
+
+
+def test_several_patterns_match_where_any_of_them_does() -> None:
+    text = b"one\ntwo\nthree\n"
+    assert numbers(LineMatcher("one", others=["t.o"]), text) == [1, 2]
+    assert numbers(LineMatcher("o.e", others=["t.o"], fixed=True), text) == []
+    assert numbers(LineMatcher("ONE", others=["(?-i)T"], ignore_case=True), text) == [1]
+    assert numbers(LineMatcher("tw", others=["one"], word=True), text) == [1]
+    assert LineMatcher("one", others=["two"]).literal is None
+    with pytest.raises(InvalidQueryError, match=r"the regex /\)\(/ is invalid"):
+        LineMatcher("one", others=[")("])
+
+
+def test_whole_lines_are_all_of_a_line() -> None:
+    text = b"end\nthe end\nend \r\nend\r\n\xc3\xa9nd\nend"
+    assert numbers(LineMatcher("end", whole_line=True), text) == [1, 4, 6]
+    assert numbers(LineMatcher("e|end", whole_line=True), text) == [1, 4, 6]
+    assert numbers(LineMatcher("end", others=["the.*"], whole_line=True, word=True), text) == [1, 2, 4, 6]
+    assert numbers(LineMatcher(r"\wnd", whole_line=True), text) == [1, 4, 5, 6]
+    assert numbers(LineMatcher("e.d", fixed=True, whole_line=True), text) == []
 
 
 def test_every_match_of_a_line_can_be_listed() -> None:

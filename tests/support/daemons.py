@@ -162,7 +162,7 @@ class RealDaemon:
     def run(self, *arguments: str, cwd: Path | None = None, **kwargs: Any) -> subprocess.CompletedProcess[str]:
         """Run `codeindex` against this home."""
         return subprocess.run(
-            [sys.executable, "-m", "codeindexd.cli.codeindex", *arguments],
+            [sys.executable, "-P", "-m", "codeindexd.cli.codeindex", *arguments],
             env=self.environment,
             cwd=cwd or self.home,
             capture_output=True,

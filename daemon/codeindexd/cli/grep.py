@@ -21,11 +21,10 @@ if TYPE_CHECKING:
 HELP = """\
 PATTERN is a regex in RE2's syntax: Python's, without lookaround and backreferences.
 Without PATH, the current directory is searched. Every matching line of every indexed file is found;
-standard error says how many files could not be searched, and why.
-Exit codes: 0 a line matches, 1 no line matches, 2 usage error, 3 not indexed, 4 no daemon, 5 failed, 6 timed out
+standard error says how many files could not be searched, and why. For -v and -L, every file is read.
+Exit codes: 0 something was found, 1 nothing, 2 usage error, 3 not indexed, 4 no daemon, 5 failed, 6 timed out
 """
-_PATTERN_OPTIONS = frozenset({"-e", "--regexp"})
-_NEEDLESS_OPTIONS = re.compile(r"-[nNiSwFlco]*(?:[rREHsaI][nNiSwFlco]*)+")  # perhaps beside some that exist
+_NEEDLESS_OPTIONS = re.compile(r"-[nNiSwxvFlLcoq]*(?:[rREHsaI][nNiSwxvFlLcoq]*)+")  # perhaps beside some that exist
 _NEEDLESS_LONG_OPTIONS = frozenset(
     {"--recursive", "--extended-regexp", "--with-filename", "--no-messages", "--text", "--hidden"}
 )
@@ -33,13 +32,24 @@ _NEEDLESS_LONG_OPTIONS = frozenset(
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command, named as in ripgrep."""
-    parser.add_argument("pattern", metavar="PATTERN")
-    parser.add_argument("paths", nargs="*", metavar="PATH")
+    parser.add_argument("pattern", nargs="?", metavar="PATTERN", help="what to look for, unless -e says it")
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="a file or directory (the current directory)")
+    parser.add_argument(
+        "-e", "--regexp", action="append", metavar="PATTERN", dest="patterns", help="look for this; may be repeated"
+    )
     parser.add_argument("-i", "--ignore-case", action="store_true", help="ignore case")
     parser.add_argument("-S", "--smart-case", action="store_true", help="ignore case unless PATTERN has a capital")
     parser.add_argument("-w", "--word-regexp", action="store_true", dest="word", help="match whole words only")
+    parser.add_argument("-x", "--line-regexp", action="store_true", dest="whole_line", help="match whole lines only")
+    parser.add_argument(
+        "-v", "--invert-match", action="store_true", dest="invert", help="print the lines without a match"
+    )
     parser.add_argument("-F", "--fixed-strings", action="store_true", dest="fixed", help="PATTERN is plain text")
     parser.add_argument("-l", "--files-with-matches", action="store_true", dest="files_only", help="print only paths")
+    parser.add_argument(
+        "-L", "--files-without-match", action="store_true", dest="files_without", help="print paths without a match"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing, and end at the first match")
     parser.add_argument("-c", "--count", action="store_true", help="print the number of matching lines of each file")
     parser.add_argument(
         "-o", "--only-matching", action="store_true", help="print only the matching parts, one per line"
@@ -72,34 +82,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sync", action="store_true", help="first wait until all earlier changes are indexed")
 
 
+def with_joined_patterns(words: list[str]) -> list[str]:
+    """Return a command line with each ``-e`` and its pattern in one word, so that a pattern may begin with ``-``."""
+    out: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            return [*out, word, *rest]
+        pattern = next(rest, None) if word in ("-e", "--regexp") else None
+        out.append(word if pattern is None else f"--regexp={pattern}")
+    return out
+
+
+def name_patterns(args: argparse.Namespace) -> None:
+    """Set ``patterns`` and ``paths``: with ``-e``, what stands where the pattern would is a path, too."""
+    if args.patterns is None:
+        args.patterns = [] if args.pattern is None else [args.pattern]
+    elif args.pattern is not None:
+        args.paths.insert(0, args.pattern)
+
+
 def parameters(args: argparse.Namespace, cwd: str, *, highlights: bool) -> dict[str, Any]:
     """Return the arguments of ``Client.grep_stream``.
 
     All matches of a line are asked for only where they are shown, by colour (``highlights``) or one by one.
     """
+    pattern, *others = args.patterns
+    is_lower = all(one == one.lower() for one in args.patterns)
     return {
+        "pattern": pattern,
+        "others": others,
         "roots": None if args.all else args.paths or [cwd],
         "path": [from_here(glob, names_what_is_here=not args.all) for glob in args.globs or []],
         "language": args.language,
         "fixed": args.fixed,
-        "ignore_case": args.ignore_case or (args.smart_case and args.pattern == args.pattern.lower()),
+        "ignore_case": args.ignore_case or (args.smart_case and is_lower),
         "word": args.word,
+        "whole_line": args.whole_line,
+        "invert": args.invert,
         "before": args.before_context or args.context,
         "after": args.after_context or args.context,
         "max_count": args.max_count,
-        "files_only": args.files_only,
+        "files_only": args.files_only or (args.quiet and not args.files_without),
+        "files_without": args.files_without,
         "count": args.count,
         "every_match": args.only_matching or args.vimgrep or highlights or args.json,
         "sync": args.sync,
     }
 
 
-def hint_on_options(words: list[str], pattern: str) -> str:
+def hint_on_options(words: list[str]) -> str:
     """Return the hint on options of grep that do not exist here; "" if others are among ``words``."""
-    import shlex
-
-    if all(word in _PATTERN_OPTIONS for word in words):
-        return f"the pattern needs no option: codeindex grep -- {shlex.quote(pattern)}"
     if all(word in _NEEDLESS_LONG_OPTIONS or _NEEDLESS_OPTIONS.fullmatch(word) for word in words):
         return f"leave {' '.join(words)} out: every indexed file is searched, for a regex, and shown with its path"
     return ""
@@ -134,8 +167,8 @@ class Printer:
         self._after: list[tuple[int, int, str]] = []  # context to print: order, line, text
 
     def show(self, results: Iterable[Any]) -> None:
-        """Print lines, or with ``-l`` and ``-c`` files."""
-        if self._args.files_only:
+        """Print lines, or with ``-l``, ``-L`` and ``-c`` files."""
+        if self._args.files_only or self._args.files_without:
             for entry in results:
                 self._terminal.print(self._terminal.style("path", _path(entry, self._cwd)))
         elif self._args.count:
@@ -168,7 +201,8 @@ class Printer:
         for at, (number, text) in enumerate(zip(before_lines, before, strict=True), first):
             if at > self._last_line:
                 self._print(number, "-", safe(text))
-        text = "".join(self._highlighted(match)) if self._terminal.colour else safe(match["text"])
+        is_highlighted = self._terminal.colour and not self._args.invert
+        text = "".join(self._highlighted(match)) if is_highlighted else safe(match["text"])
         self._print(match["line"], ":", text)
         self._last_line = order
         self._after = [

@@ -92,20 +92,27 @@ def parse(argv: list[str]) -> argparse.Namespace:
             raise UsageError(f"no such command: {words[0]}", hint=help_texts.for_unknown(words, commands))
         words[1:1] = flags
     words, filters = _without_negated_filters(words)
+    if words[:1] == ["grep"]:
+        words = grep.with_joined_patterns(words)
     args, rest = parser.parse_known_args(words)
     if args.command is None:
         raise UsageError("no command given", hint="for the list of commands: codeindex --help")
     subparser = commands[args.command]
     if rest:
-        # Words of a query may be between options, where argparse does not recognise them.
+        # Words of a query, and paths, may be between options, where argparse does not recognise them.
         unknown = [word for word in rest if word.startswith("-")]
-        if unknown or not hasattr(args, "query"):
+        several = [action.dest for action in subparser._actions if action.nargs in ("*", "+")]
+        if unknown or not several:
             _unrecognized(subparser, args, unknown or rest)
-        args.query += rest
+        getattr(args, several[0]).extend(rest)
     if filters:
         args.query += filters
     if getattr(args, "query", None) == [] and args.command != "log" and not getattr(args, "commits", False):
         subparser.error("the following arguments are required: QUERY")
+    if args.command == "grep":
+        grep.name_patterns(args)
+        if not args.patterns:
+            subparser.error("the following arguments are required: PATTERN")
     return args
 
 
@@ -131,7 +138,7 @@ def _unrecognized(parser: Parser, args: argparse.Namespace, words: list[str]) ->
     text = [*(getattr(args, "query", None) or []), *words] if hasattr(args, "query") else words
     hint = f"to search for it, put -- before it: {parser.prog} -- {shlex.join(text)}"
     if args.command == "grep":
-        hint = grep.hint_on_options(words, args.pattern) or hint
+        hint = grep.hint_on_options(words) or hint
     elif close := _close_option(parser, words[0].partition("=")[0]):
         hint = f"did you mean {close}? or, {hint}"
     raise UsageError(message, hint=hint)

@@ -172,6 +172,8 @@ class LineCount(TypedDict):
 class GrepResult(TypedDict):
     """The answer of ``grep``. ``files`` and ``total`` also count files and lines beyond ``limit``.
 
+    With ``files_without``, ``files`` counts those without lines, and ``total`` lines of the others.
+
     ``truncated`` is True if matching lines are missing from the answer, or files were not searched; ``left_out`` has
     the number of those files by reason. ``searched`` is the number of files that were read.
     """

@@ -81,12 +81,18 @@ def _request(params: Params) -> GrepRequest:
         raise UsageError(
             f"grep: limit must be 1 to {MAX_LINES}", hint="with stream, an answer may have any number of lines"
         )
-    if params["fixed"] and "\n" in params["pattern"]:
+    others = params["others"] or []
+    if params["fixed"] and any("\n" in pattern for pattern in (params["pattern"], *others)):
         raise InvalidQueryError(
             "the text has a line end, but lines are searched one by one", hint="look for one line, without its end"
         )
     matcher = LineMatcher(
-        params["pattern"], fixed=params["fixed"], ignore_case=params["ignore_case"], word=params["word"]
+        params["pattern"],
+        others=others,
+        fixed=params["fixed"],
+        ignore_case=params["ignore_case"],
+        word=params["word"],
+        whole_line=params["whole_line"],
     )
     include, exclude = split_globs(params["path"] or [])
     language, languages_left_out = language_filter(params["language"] or "")
@@ -102,6 +108,8 @@ def _request(params: Params) -> GrepRequest:
         limit=0 if grep_responses.is_counted(params) else params["limit"] or _LIMIT,
         names_only=params["files_only"],
         every_match=params["every_match"],
+        invert=params["invert"],
+        files_without=params["files_without"],
         budget_s=params["budget_s"] or _BUDGET_S,
     )
 

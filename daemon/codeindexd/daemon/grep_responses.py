@@ -55,7 +55,7 @@ def grep_end(
 
 def is_counted(params: Mapping[str, Any]) -> bool:
     """Return True if the answer to ``grep`` has counts of files instead of lines."""
-    return bool(params["count"] or params["files_only"])
+    return bool(params["count"] or params["files_only"] or params["files_without"])
 
 
 def _grep_summary(
@@ -77,7 +77,7 @@ def _grep_summary(
         advice = f"{'raise the limit, or ' if can_be_raised else ''}{HOW_TO_NARROW}"
         notes.append(f"{quantity(more, 'more line matches', 'more lines match')}; {advice}")
     if not totals.total and not params["fixed"]:
-        notes += notes_on_line_ends([params["pattern"]])
+        notes += notes_on_line_ends([params["pattern"], *(params["others"] or [])])
     notes += [f"{quantity(files, 'file')} left out: {reason}" for reason, files in sorted(totals.left_out.items())]
     left_out = totals.left_out + Counter(place.reason for place in unsearched if place.reason)
     return {

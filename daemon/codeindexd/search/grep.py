@@ -11,7 +11,7 @@ import itertools
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from typing import TypeAlias
 
 import xxhash
@@ -34,6 +34,7 @@ from codeindexd.storage.catalog.filters import is_of_language
 from codeindexd.storage.catalog.path_globs import path_filter
 from codeindexd.storage.catalog.skipped_texts import TEXTUAL_REASONS, SkippedText, is_unchanged
 from codeindexd.storage.snapshot import Snapshot
+from codeindexd.storage.text import All, Query
 from codeindexd.types import Outcome, StoredFile
 
 _MAX_LINE_BYTES = 4096  # of a line that is shown; longer ones are cut around the match
@@ -52,7 +53,8 @@ class GrepRequest(Struct, frozen=True):
     and ``after`` are numbers of context lines. ``max_count`` bounds the matching lines that are looked for in each
     file, ``limit`` only those that are returned, not their count (None: no bound); ``budget_s`` bounds the time. With
     ``names_only``, the search of a file ends at its first match. With ``every_match``, all matches of a line are
-    returned instead of the first.
+    returned instead of the first. With ``invert``, the lines that do not match are looked for instead of those that do,
+    and with ``files_without``, the files that have none of the lines that are looked for.
     """
 
     matcher: LineMatcher
@@ -67,7 +69,14 @@ class GrepRequest(Struct, frozen=True):
     limit: int | None = 1000
     names_only: bool = False
     every_match: bool = False
+    invert: bool = False
+    files_without: bool = False
     budget_s: float = 10.0
+
+    @property
+    def selects_by_match(self) -> bool:
+        """True if only files in which the pattern matches can be part of the answer."""
+        return not (self.invert or self.files_without)
 
     @classmethod
     def within(cls, parsed: ParsedQuery, matcher: LineMatcher, budget_s: float) -> GrepRequest:
@@ -165,31 +174,32 @@ def grep_files(
 ) -> Iterator[MatchedLine | FileCount | None]:
     """Search ``files`` one after the other; a file is read when the results of earlier ones have been consumed.
 
-    Yield the matching lines of a file up to the request's limit, then their number, or None for a file without any.
-    ``totals`` are kept up to date. Blocking. Raises FailedError when nothing can be read.
+    Yield the lines of a file up to the request's limit, then their number; None for a file that is not part of the
+    answer. ``totals`` are kept up to date. Blocking. Raises FailedError when nothing can be read.
     """
     changed: set[bytes] = set()
+    most = 1 if request.names_only or request.files_without else request.max_count
     returned = 0
     for file, found, may_be_masked in _texts(root, files, request, totals.left_out):
         path = file.entry.path
         if not found.is_current:
             changed.add(path)
         count = 0
+        is_searched = found.is_ruled_out
         totals.searched += found.text is not None or found.is_ruled_out
         if found.text is not None and is_affordable(request.matcher, found.text.utf8, totals.left_out):
+            is_searched = True
             may_have_secrets = mask_secrets and (may_be_masked or not found.is_current)
-            shown, lines = _matching(found.text.utf8, request, mask_secrets=may_have_secrets)
-            for line in lines:
+            shown, lines = _looked_for(found.text.utf8, request, mask_secrets=may_have_secrets)
+            for line in itertools.islice(lines, most):
                 count += 1
-                is_returned = request.limit is None or returned < request.limit
-                if is_returned and not (request.names_only and count > 1):
+                if request.limit is None or returned < request.limit:
                     returned += 1
                     yield _matched_line(root, path, found.text, shown, line, request)
-                if request.names_only or (request.max_count is not None and count >= request.max_count):
-                    break
+        is_found = is_searched and not count if request.files_without else bool(count)
         totals.total += count
-        totals.files += bool(count)
-        yield FileCount(root, path, count) if count else None
+        totals.files += is_found
+        yield FileCount(root, path, count) if is_found else None
     if changed:
         root.hint_from_thread(changed)
 
@@ -217,7 +227,7 @@ def _texts(
         if time.monotonic() > deadline:
             left_out["not searched in time"] += len(files) - number
             return
-        found = read_text(root.spec.raw, file, request.matcher.rules_out)
+        found = read_text(root.spec.raw, file, *([] if request.invert else [request.matcher.rules_out]))
         if found.error:
             left_out[f"unreadable ({found.error})"] += 1
         if found.is_too_large:
@@ -251,12 +261,14 @@ def files_to_search(root: SearchableRoot, snapshot: Snapshot, request: GrepReque
     unread = {text for text in skipped if not is_unchanged(root.spec.raw, text)}
     known = {text.content for text in skipped - unread}
     masked: dict[bytes, bool] = {}
-    candidates = _candidates(snapshot, request.matcher)
+    query = request.matcher.query if request.selects_by_match else All()
+    candidates = _candidates(snapshot, query)
     while part := dict(itertools.islice(candidates, _AT_ONCE)):
         take(snapshot.catalog.files_with_hashes(list(part)), part)
         masked.update((content, part[content]) for content in known & part.keys())
     take(snapshot.catalog.files_to_read(), {})
-    lacking = _lacking_the_literal(snapshot, request.matcher, skipped - unread, masked.keys())
+    literal = request.matcher.literal if request.selects_by_match else None
+    lacking = _lacking_the_literal(snapshot, literal, skipped - unread, masked.keys())
     to_read = {
         text.file_id: masked.get(text.content, True)
         for text in skipped - lacking
@@ -270,10 +282,12 @@ def files_to_search(root: SearchableRoot, snapshot: Snapshot, request: GrepReque
 
 
 def _lacking_the_literal(
-    snapshot: Snapshot, matcher: LineMatcher, texts: Collection[SkippedText], candidates: Collection[bytes]
+    snapshot: Snapshot, literal: bytes | None, texts: Collection[SkippedText], candidates: Collection[bytes]
 ) -> set[SkippedText]:
-    """Return those of ``texts`` with a content among ``candidates`` that lack what every match contains."""
-    literal = matcher.literal
+    """Return those of ``texts`` with a content among ``candidates`` that lack ``literal``, which every match contains.
+
+    None if there is no such text, or if files without a match count.
+    """
     if literal is None or len(literal) < RUN_BYTES:
         return set()
     by_id = {text.file_id: text for text in texts if text.content in candidates}
@@ -302,9 +316,9 @@ def is_searched(file: StoredFile) -> bool:
     return file.outcome is not Outcome.SKIPPED or (file.reason or file.entry.reason) in TEXTUAL_REASONS
 
 
-def _candidates(snapshot: Snapshot, matcher: LineMatcher) -> Iterator[tuple[bytes, bool]]:
+def _candidates(snapshot: Snapshot, query: Query) -> Iterator[tuple[bytes, bool]]:
     """Yield the hashes of contents that may match or that the text index lacks, and whether each may have secrets."""
-    yield from snapshot.text.candidates(matcher.query)
+    yield from snapshot.text.candidates(query)
     if not snapshot.text_is_complete:
         known = snapshot.text.contents()
         yield from (
@@ -346,9 +360,30 @@ def read_text(root: bytes, file: StoredFile, rules_out: Callable[[bytes], bool] 
     return FileText(indexed_text(data), is_current)
 
 
-def _matching(text: bytes, request: GrepRequest, *, mask_secrets: bool) -> tuple[bytes, Iterator[LineMatch]]:
+def _looked_for(text: bytes, request: GrepRequest, *, mask_secrets: bool) -> tuple[bytes, Iterator[LineMatch]]:
+    """Return the text to show, with its secrets masked if that is asked for, and the lines of it to look for."""
+    shown, lines = _matching(text, request.matcher, mask_secrets=mask_secrets)
+    if not request.invert:
+        return shown, lines
+    matching = {line.line_start for line in lines}
+    return secrets.mask(text) if mask_secrets else text, _lines_except(text, matching)
+
+
+def _lines_except(text: bytes, starts: Set[int]) -> Iterator[LineMatch]:
+    """Yield the lines of ``text`` that do not begin at the offsets ``starts``, each as a match of its whole length."""
+    start = 0
+    for number in itertools.count(1):
+        if start >= len(text):
+            return
+        end = text.find(b"\n", start)
+        end = len(text) if end < 0 else end
+        if start not in starts:
+            yield LineMatch(number, start, end, start, end)
+        start = end + 1
+
+
+def _matching(text: bytes, matcher: LineMatcher, *, mask_secrets: bool) -> tuple[bytes, Iterator[LineMatch]]:
     """Return the text to show, with its secrets masked if that is asked for, and the lines of it that match."""
-    matcher = request.matcher
     lines = matcher.lines(text)
     first = next(lines, None)
     if first is None:
@@ -368,7 +403,8 @@ def _matched_line(
     root: SearchableRoot, path: bytes, found: IndexedText, text: bytes, line: LineMatch, request: GrepRequest
 ) -> MatchedLine:
     """Return a line of ``text``, the text of ``found`` with its secrets masked if that is asked for."""
-    spans = list(request.matcher.spans(text, line)) if request.every_match else [(line.start, line.end)]
+    all_spans = request.every_match and not request.invert
+    spans = list(request.matcher.spans(text, line)) if all_spans else [(line.start, line.end)]
     low, high = line.line_start, line.line_end
     if high - low > _MAX_LINE_BYTES:
         low = max(low, min(line.start - _BEFORE_MATCH, high - _MAX_LINE_BYTES))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import re2
@@ -17,7 +17,7 @@ from codeindexd.errors import InvalidQueryError
 from codeindexd.search.regexes import invalid_regex
 from codeindexd.search.trigram_query import literal_query, regex_query
 from codeindexd.search.unicode_classes import NO_WORD, AnyScript, for_any_script
-from codeindexd.storage.text import Query
+from codeindexd.storage.text import Query, any_of
 
 MAX_PATTERN_CHARS: Final = 10_000
 _MAX_COMPILED_BYTES: Final = 4 << 20
@@ -39,25 +39,36 @@ class LineMatch(Struct, frozen=True):
 class LineMatcher:
     """A compiled pattern. ``query`` finds in the text index all contents in which it may match.
 
-    ``literal`` is in every match, letter by letter; None for a regex, or if case is ignored.
+    ``literal`` is in every match, letter by letter; None for a regex, for several patterns, or if case is ignored.
     """
 
-    def __init__(self, pattern: str, *, fixed: bool = False, ignore_case: bool = False, word: bool = False) -> None:
-        """Compile ``pattern``: a regex in RE2's syntax or, with ``fixed``, plain text.
+    def __init__(
+        self,
+        pattern: str,
+        *,
+        others: Sequence[str] = (),
+        fixed: bool = False,
+        ignore_case: bool = False,
+        word: bool = False,
+        whole_line: bool = False,
+    ) -> None:
+        """Compile ``pattern`` and ``others``: regexes in RE2's syntax or, with ``fixed``, plain texts.
 
-        ``^`` and ``$`` are the ends of a line. With ``word``, a match must begin and end at the edge of a word. Raises
-        InvalidQueryError if the pattern is empty, too long, invalid or too large when compiled.
+        A line matches if any of them does. ``^`` and ``$`` are the ends of a line. With ``word``, a match must begin
+        and end at the edge of a word; with ``whole_line``, it must be the whole line. Raises InvalidQueryError if a
+        pattern is empty, too long or invalid, or if all together are too large when compiled.
         """
-        if not pattern:
-            raise InvalidQueryError("the pattern is empty", hint="give the text or the regex to look for")
-        if len(pattern) > MAX_PATTERN_CHARS:
-            raise InvalidQueryError(
-                f"the pattern is longer than {MAX_PATTERN_CHARS} characters", hint="look for a part of it"
-            )
-        is_plain = (fixed or _METACHARACTER.search(pattern) is None) and not ignore_case
+        patterns = [pattern, *others]
+        for one in patterns:
+            _check(one, is_alone=fixed or not others)
+        is_plain = not others and (fixed or _METACHARACTER.search(pattern) is None) and not ignore_case
         self.literal = pattern.encode("utf-8", "surrogatepass") if is_plain else None
-        self.query: Query = (literal_query if fixed else regex_query)(pattern, ignore_case=ignore_case)
-        source = re2.escape(pattern) if fixed else pattern
+        query_of = literal_query if fixed else regex_query
+        self.query: Query = any_of([query_of(one, ignore_case=ignore_case) for one in patterns])
+        sources = [re2.escape(one) if fixed else one for one in patterns]
+        source = "|".join(f"(?:{one})" for one in sources) if others else sources[0]
+        if whole_line:
+            source, word = rf"^(?:{source})\r?$", False
         words = AnyScript(source, 0, source) if fixed else for_any_script(source, ignore_case=ignore_case)
         any_script, self._group, inside = words
         # The regex for whole words is large and slow, so it is given only lines that the plain one matches.
@@ -66,7 +77,7 @@ class LineMatcher:
             self._compiled: Any = _compiled(f"(?m){source}", ignore_case)
             self._word: Any = _compiled(word_source, ignore_case) if word else None
         except re2.error as error:
-            raise invalid_regex(pattern, error) from error
+            raise invalid_regex(" | ".join(patterns), error) from error
         # The regex with classes of any script is large, too: it is given only lines that are not ASCII.
         self._any_script: Any = None
         if any_script != source:
@@ -148,6 +159,22 @@ class LineMatcher:
             start, end = match.span(group)
             yield start + line.line_start, end + line.line_start
             at = max(end, start + 1)
+
+
+def _check(pattern: str, *, is_alone: bool) -> None:
+    """Raise InvalidQueryError for a pattern that is empty or too long, or a regex that is invalid without others."""
+    if not pattern:
+        raise InvalidQueryError("the pattern is empty", hint="give the text or the regex to look for")
+    if len(pattern) > MAX_PATTERN_CHARS:
+        raise InvalidQueryError(
+            f"the pattern is longer than {MAX_PATTERN_CHARS} characters", hint="look for a part of it"
+        )
+    if is_alone:  # compiled later
+        return
+    try:
+        _compiled(f"(?m){pattern}", ignore_case=False)
+    except re2.error as error:
+        raise invalid_regex(pattern, error) from error
 
 
 def _lines_beyond_ascii(text: bytes) -> Iterator[tuple[int, int]]:

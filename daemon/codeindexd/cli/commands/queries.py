@@ -86,11 +86,13 @@ def grep(run: Run) -> int:
 
     args = run.args
     where = "" if args.all or args.paths else run.cwd
-    options = lines.parameters(args, where, highlights=run.terminal.colour)
+    options = lines.parameters(args, where, highlights=run.terminal.colour and not args.invert)
     printer = lines.Printer(run.terminal, args, run.shown_cwd)
     kept: list[Any] = []
-    with run.client() as client, client.grep_stream(args.pattern, **options) as found:
+    with run.client() as client, client.grep_stream(**options) as found:
         for batch in found.batches():
+            if args.quiet:
+                return DONE
             if args.json:
                 kept += batch
             else:
@@ -98,13 +100,13 @@ def grep(run: Run) -> int:
                 run.terminal.flush()  # the next batch may take long
     result = found.result
     if args.json:
-        document = {**result, "counts" if args.files_only or args.count else "matches": kept}
+        document = {**result, "counts" if "counts" in result else "matches": kept}
         run.terminal.print(json.dumps(document))
     else:
         printer.end()
         run.terminal.flush()
         run.print_notes_and_state(result)
-    return DONE if result["total"] else NOTHING
+    return DONE if result["files"] else NOTHING
 
 
 def related(run: Run) -> int:

@@ -7,8 +7,8 @@ time but never a wrong answer. Contents that the index lacks are found through t
 """
 
 from codeindexd.storage.text.index import TextIndex
-from codeindexd.storage.text.query import All, And, Nothing, Or, Query, Trigram
+from codeindexd.storage.text.query import All, And, Nothing, Or, Query, Trigram, any_of
 from codeindexd.storage.text.segment import Document
 from codeindexd.storage.text.snapshot import TextSnapshot
 
-__all__ = ["All", "And", "Document", "Nothing", "Or", "Query", "TextIndex", "TextSnapshot", "Trigram"]
+__all__ = ["All", "And", "Document", "Nothing", "Or", "Query", "TextIndex", "TextSnapshot", "Trigram", "any_of"]
