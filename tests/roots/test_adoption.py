@@ -343,13 +343,13 @@ async def test_a_root_that_has_just_begun_or_lags_lends_nothing(tmp_path: Path) 
                 await made.make_at(tmp_path / "b").adopt([source])
                 assert no_traces(made, tmp_path / "b")
                 setattr(source._parts.index.lag, attribute, False)
-            source.pause()
+            await source.pause()
             for number in range(12):
                 (made.path / f"pkg/m{number}.py").write_text("changed = True\n")
             await source.reindex()
             await made.make_at(tmp_path / "b").adopt([source])
             assert no_traces(made, tmp_path / "b")
-            source.resume()
+            await source.resume()
 
 
 async def test_an_adopted_index_is_adopted_from_a_root_at_rest(tmp_path: Path) -> None:

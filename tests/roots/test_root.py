@@ -187,6 +187,29 @@ async def test_shutdown_does_not_wait_for_a_segment_being_built(
                 await eventually(building.is_set)
 
 
+async def test_a_paused_root_stays_paused_until_it_is_resumed(tmp_path: Path) -> None:
+    async with harness(tmp_path) as made:
+        code = made.path / "a.py"
+        code.write_text("def alpha(): pass\n")
+        async with made.running() as root:
+            await root.pause()
+        code.write_text("def beta(): pass\n")
+        paused = made.make()
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(paused.serve)
+            assert paused.state is RootState.PAUSED
+            with pytest.raises(FailedError, match="is paused"):
+                await paused.sync(60)
+            await eventually(lambda: paused._hints.are_outstanding)
+            assert (found(paused, "alpha"), found(paused, "beta")) == ([b"a.py"], [])
+            await paused.resume()
+            await paused.sync(60)
+            assert (found(paused, "alpha"), found(paused, "beta")) == ([], [b"a.py"])
+            tasks.cancel_scope.cancel()
+        async with made.running() as root:
+            assert root.state is RootState.FRESH
+
+
 async def test_an_unreadable_directory_is_scanned_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maintenance, "_FIRST_RESCAN_S", 0.01)
     looked: list[list[bytes]] = []

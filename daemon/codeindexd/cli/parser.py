@@ -217,7 +217,7 @@ def _roots(command: Command) -> None:
     reindex.add_argument("path", nargs="?", metavar="PATH")
     reindex.add_argument("--no-wait", action="store_true", help="return without waiting for the index")
     for name, help_text in (
-        ("pause", "stop indexing a root until it is resumed or the daemon starts again"),
+        ("pause", "stop indexing a root until it is resumed"),
         ("resume", "continue indexing a root"),
     ):
         command(name, help_text).add_argument("path", nargs="?", metavar="PATH")

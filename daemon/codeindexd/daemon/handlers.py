@@ -212,13 +212,13 @@ class Handlers:
     async def pause(self, params: Params, connection: Connection) -> Result:
         """Stop indexing a root until ``resume``."""
         root = await self._roots.root_indexing(path_of(params["path"]))
-        root.pause()
+        await root.pause()
         return {"roots": [root_responses.roots_entry(root)]}
 
     async def resume(self, params: Params, connection: Connection) -> Result:
         """Continue to index a root."""
         root = await self._roots.root_indexing(path_of(params["path"]))
-        root.resume()
+        await root.resume()
         return {"roots": [root_responses.roots_entry(root)]}
 
     # queries

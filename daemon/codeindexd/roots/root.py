@@ -26,6 +26,7 @@ from codeindexd.roots.central_files import CentralFiles
 from codeindexd.roots.debounce import Debouncer
 from codeindexd.roots.events import RootEvent, RootEventKind
 from codeindexd.roots.hints import Hints
+from codeindexd.roots.kept_pause import KeptPause
 from codeindexd.roots.parts import RootParts, create_parts
 from codeindexd.roots.presence import Presence
 from codeindexd.roots.registry import RootSpec
@@ -67,6 +68,7 @@ class Root:
         self._hints = Hints(debouncer, later_s=_RESCAN_S)
         self._presence = Presence(spec, directory / "missing")
         self._shutdown = Shutdown()
+        self._kept_pause = KeptPause(directory / "paused")
         self._paused = False
         self._committed = Broadcast()
         self._reported = Broadcast()
@@ -280,16 +282,21 @@ class Root:
         """Schedule the reading of skipped files whose text is not known. Any thread may call."""
         self._loop.call_soon_threadsafe(self._skipped_texts.note_unread)
 
-    def pause(self) -> None:
-        """Stop indexing; hints are kept."""
+    async def pause(self) -> None:
+        """Stop indexing until :meth:`resume`, also after the daemon was started again; hints are kept."""
+        self._hold()
+        await anyio.to_thread.run_sync(self._kept_pause.set)
+        self._report(RootEventKind.STATE)
+
+    def _hold(self) -> None:
         self._paused = True
         self._hints.hold()
         self._parts.ingest.pause()
         self.history.pause()
-        self._report(RootEventKind.STATE)
 
-    def resume(self) -> None:
+    async def resume(self) -> None:
         """Continue after :meth:`pause`."""
+        await anyio.to_thread.run_sync(self._kept_pause.clear)
         self._paused = False
         self._parts.ingest.resume()
         self.history.resume()
@@ -393,6 +400,8 @@ class Root:
         index = await anyio.to_thread.run_sync(open_index, self._directory, self.spec.id)
         try:
             await self._set_up(index)
+            if await anyio.to_thread.run_sync(lambda: self._kept_pause.is_set):
+                self._hold()
             index.on_lag = lambda: self._loop.call_soon_threadsafe(self._parts.catch_up.trigger)
             async with anyio.create_task_group() as tasks:
                 task_status.started()

@@ -21,7 +21,7 @@ async def test_what_cannot_be_read_is_no_difference_but_noted(tmp_path: Path, mo
         tree(made.path, files)
         async with made.running() as root:
             await root.sync(30)
-            root.pause()
+            await root.pause()
             hidden = [made.path / "b.py", made.path / "closed"]
             scan = Scanner.scan
 
