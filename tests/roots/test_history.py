@@ -122,6 +122,18 @@ async def test_a_question_says_that_it_did_not_wait_for_a_commit(
         assert ids_of(root) == repo.log()
 
 
+async def test_a_root_that_was_paused_before_the_start_says_that_commits_may_be_missing(tmp_path: Path) -> None:
+    async with repository(tmp_path) as (_, place):
+        async with place.running() as root:
+            await complete(root)
+            await root.pause()
+        paused = place.make()
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(paused.serve)
+            assert "codeindex resume" in await paused.history.catch_up()
+            tasks.cancel_scope.cancel()
+
+
 async def test_nothing_is_read_twice_after_a_restart(tmp_path: Path) -> None:
     async with repository(tmp_path) as (repo, place):
         async with place.running() as root:

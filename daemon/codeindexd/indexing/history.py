@@ -193,16 +193,22 @@ class HistoryIndexer:
         and the note is empty.
         """
         view = self._view
+        if not self._gate.is_open and view is None:  # paused since the daemon started
+            return self._missing_since_pause
         if view is None or not view.is_complete or self._error is not None:
             return ""
         if self._phase is HistoryPhase.COMPLETE and not await anyio.to_thread.run_sync(self._watch.seems_changed):
             return ""
         if not self._gate.is_open:
-            resume = f"codeindex resume {shlex.quote(str(self._path))}"
-            return f"commits made since the root was paused are missing; to read them: {resume}"
+            return self._missing_since_pause
         with anyio.move_on_after(_CATCH_UP_S) as scope:
             await self.sync()
         return _NEWEST_MISSING if scope.cancelled_caught else ""
+
+    @property
+    def _missing_since_pause(self) -> str:
+        resume = f"codeindex resume {shlex.quote(str(self._path))}"
+        return f"commits made since the root was paused are missing; to read them: {resume}"
 
     @property
     def _is_behind_the_code(self) -> bool:
