@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 import sysconfig
 import time
 from collections.abc import Iterator, Mapping
@@ -50,6 +51,19 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         if not place.is_symlink():
             place.chmod(0o755)
     shutil.rmtree(base)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists its mounts")
+def test_what_shows_the_state_of_the_kernel_is_left_out() -> None:
+    outer = scanner(Path("/"))
+    found = outer.scan([b"proc"], NOTHING, now_ns=LATER)
+    assert reasons(found) == {"proc": "special"}
+    assert (found.stats.hashed, found.errors, found.directories) == (0, [], [])
+    for path in (b"proc", b"proc/version"):
+        verdict = outer.explain(path)
+        assert verdict is not None
+        assert verdict.rule == "default: the kernel's state, not files (proc)"
+    assert scanner(Path("/proc/sys")).explain(b"kernel/ostype") is None, "a root that was added before is scanned"
 
 
 def test_kinds_and_reasons(tmp_path: Path) -> None:

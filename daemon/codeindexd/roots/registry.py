@@ -16,6 +16,7 @@ import xxhash
 from msgspec import Struct
 
 from codeindexd.errors import FailedError, PathRefusedError, StoreFullError
+from codeindexd.scan.kernel_files import kernel_devices
 from codeindexd.storage.durable import replace_file
 
 log = structlog.get_logger(__name__)
@@ -172,6 +173,10 @@ def admit(
     if not os.access(resolved, os.R_OK | os.X_OK):
         command = f"chmod u+rx {shlex.quote(str(resolved))}"
         raise PathRefusedError(f"{path} cannot be read", hint=f"give yourself access: {command}")
+    if (kind := kernel_devices().get(status.st_dev)) is not None:
+        raise PathRefusedError(
+            f"{resolved} shows the state of the kernel ({kind}), not files", hint="add the directories of your projects"
+        )
     for spec, relative in roots_containing(resolved, existing):
         if not relative or indexes(spec, relative):
             return Admission(spec, covered=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from codeindexd.scan.git_excludes import (
     object_id_bytes,
 )
 from codeindexd.scan.ignore import IGNORE_FILES, PACKAGE_FILES, ExcludeFile, IgnoreRules, Verdict
+from codeindexd.scan.kernel_files import kernel_devices
 from codeindexd.scan.relpath import ROOT, ancestors, join, parent_of
 from codeindexd.scan.rule_files import INDEX, ReadRuleFile, read_bounded
 from codeindexd.scan.safe_read import OPEN_FILE, closing_descriptor, file_stat, open_directory
@@ -82,6 +84,19 @@ class DirectoryRules:
                     raise  # without its rules, what the directory ignores would be indexed
             self._known[directory] = rules
         return rules
+
+    def device_verdict(self, device: int) -> Verdict | None:
+        """Return why directories on the file system ``device`` are left out; None unless it is one of the kernel's."""
+        kind = self._kernel_devices.get(device) if device != self._root_device else None
+        return None if kind is None else Verdict(True, "special", f"default: the kernel's state, not files ({kind})")
+
+    @functools.cached_property
+    def _kernel_devices(self) -> dict[int, str]:
+        return kernel_devices()
+
+    @functools.cached_property
+    def _root_device(self) -> int:
+        return os.fstat(self._scan.root).st_dev
 
     def content_verdict(self, rules: IgnoreRules, path: bytes, names: Collection[bytes]) -> Verdict | None:
         """Return why the directory ``path`` is left out for the entries ``names`` in it; None if it is kept.

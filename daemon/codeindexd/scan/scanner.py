@@ -80,7 +80,8 @@ class Scanner:
     """Scans one root. Thread-safe, since nothing is kept between scans.
 
     ``include``, ``exclude``, ``hidden``, ``gitignore`` and ``defaults`` are as in ``IgnoreRules.for_root``. Files
-    over ``size_limits`` are left out. Mounted file systems inside the root are part of it.
+    over ``size_limits`` are left out. Mounted file systems inside the root are part of it, unless
+    they are the kernel's.
     """
 
     def __init__(
@@ -197,6 +198,8 @@ class Scanner:
     ) -> Verdict | None:
         if stat.S_ISLNK(status.st_mode):
             return _LINK
+        if (verdict := rules.device_verdict(status.st_dev)) is not None:
+            return verdict
         try:
             if stat.S_ISDIR(status.st_mode):
                 with closing_descriptor(open_directory(root, path)) as descriptor, os.scandir(descriptor) as listing:

@@ -148,6 +148,8 @@ class Walk:
             raise ShuttingDownError("the scan was stopped")
         keep = False
         try:
+            if (marked := self._rules.device_verdict(os.fstat(descriptor).st_dev)) is not None:
+                return None, skipped(path, marked, known)
             with os.scandir(descriptor) as listing:
                 items = list(listing)
             names = _encoded("/".join([item.name for item in items])).split(b"/") if items else []
