@@ -6,6 +6,7 @@ import json
 import sqlite3
 import tarfile
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -52,7 +53,7 @@ def upgraded(request: pytest.FixtureRequest) -> Iterator[RealDaemon]:
 
 def version_of(daemon: RealDaemon) -> int:
     [catalog] = (daemon.home / "cache/codeindexd/roots").glob("*/catalog.db")
-    with sqlite3.connect(catalog) as connection:
+    with closing(sqlite3.connect(catalog)) as connection:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 

@@ -107,8 +107,10 @@ async def harness(base: Path) -> AsyncIterator[Harness]:
     pool = WorkerPool(settings, count=1, pipeline=PIPELINE)
     async with anyio.create_task_group() as tasks:
         await tasks.start(pool.serve)
-        yield Harness(base, pool, vectors, settings)
+        made = Harness(base, pool, vectors, settings)
+        yield made
         tasks.cancel_scope.cancel()
+    made.close_histories()
     vectors.close()
 
 

@@ -104,7 +104,8 @@ def test_a_projection_that_missed_commits_catches_up(tmp_path: Path, vectors: Ve
         index.catch_up_dense()
     assert not getattr(index.lag, store)
     assert [len(found(index, word)) for word in ("alpha", "beta", "gamma", "delta")] == [1, 1, 0, 1]
-    assert sorted(dense_ids(index)) == index.catalog.snapshot().all_chunk_ids().tolist()
+    with index.catalog.snapshot() as snapshot:
+        assert sorted(dense_ids(index)) == snapshot.all_chunk_ids().tolist()
     assert not index.pending_vectors
     index.close()
 

@@ -49,13 +49,18 @@ def test_a_kill_at_every_named_step(quick: Path, results: list[FileResult]) -> N
         driver.stdin.close()
 
 
+def _files(index: IndexWriter) -> set[bytes]:
+    with index.catalog.snapshot() as snapshot:
+        return {file.entry.path for file in snapshot.files()}
+
+
 def _assert_whole(directory: Path, results: Sequence[FileResult]) -> None:
     held = vectors_whole(directory / "vectors.db")
     assert Registry(directory / "roots.json").load() in ([], [writer.RootSpec("one", directory, 1, 2)])
     index = writer.opened(directory)
-    files = {file.entry.path for file in index.catalog.snapshot().files()}
+    files = _files(index)
     _catch_up(index, results)
-    assert files == {file.entry.path for file in index.catalog.snapshot().files()}
+    assert files == _files(index)
     index.recovery.mark_verified()  # as after a comparison with the disk
     index.close()
     index = writer.opened(directory)

@@ -189,3 +189,4 @@ def test_dense_contents_are_those_of_the_new_model(tmp_path: Path, vectors: Vect
     wanted, held = index.dense_contents()
     assert (wanted.tolist(), held.tolist()) == ([1, 2], [1])
     index.close()
+    index.close()

@@ -117,11 +117,12 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=_STATEMENTS_KEPT,
     )
-    connection.execute("PRAGMA temp_store = MEMORY")
-    if read_only:
-        connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KB}")
-    else:
-        connection.execute("PRAGMA synchronous = NORMAL")
+    try:
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KB}" if read_only else "PRAGMA synchronous = NORMAL")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,11 @@ class CancelledError(BaseException):
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Catalog:
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
     made = Catalog.open(tmp_path / "catalog.db", root_id="r")
     made.commit(Transaction(updates=[update(f"{number}.py", "alpha beta") for number in range(50)]))
-    return made
+    yield made
+    made.close()
 
 
 def test_it_ends_between_two_rows(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:

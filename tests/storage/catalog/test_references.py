@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from codeindexd.analysis.chunking.chunker import analyse
@@ -95,7 +96,7 @@ def test_a_check_finds_wrong_references(tmp_path: Path) -> None:
         ("DELETE FROM reference", "1 file with definitions is not counted"),
         ("INSERT INTO reference VALUES (99, 0, 0, x'')", "file 99 has references and is not indexed"),
     ):
-        with sqlite3.connect(tmp_path / "catalog.db") as connection:
+        with closing(sqlite3.connect(tmp_path / "catalog.db", isolation_level=None)) as connection:
             connection.execute(statement)
         assert any(problem in found for found in catalog.check()), statement
     catalog.close()

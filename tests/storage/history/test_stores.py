@@ -44,12 +44,16 @@ def test_what_is_known_survives_without_opening_a_store(tmp_path: Path) -> None:
     again = stores(tmp_path)
     assert (again.key_of("r"), again.view_of("r")) == ("key", view("r"))
     assert (again.key_of("other"), again.view_of("other")) == (None, None)
+    again.close()
 
 
 def test_another_version_has_to_look_again(tmp_path: Path) -> None:
-    assigned(stores(tmp_path), "r", "key")
+    first = stores(tmp_path)
+    assigned(first, "r", "key")
+    first.close()
     again = stores(tmp_path, "g")
     assert (again.key_of("r"), again.view_of("r")) == ("key", None)
+    again.close()
 
 
 def test_a_store_goes_with_its_last_root(tmp_path: Path) -> None:
@@ -71,6 +75,7 @@ def test_a_store_in_use_is_deleted_afterwards(tmp_path: Path) -> None:
         all_stores.forget("one")
         assert store.numbers_of([]) == {}
     assert not (tmp_path / "key").exists()
+    all_stores.close()
 
 
 def test_a_root_that_moves_to_another_repository(tmp_path: Path) -> None:
@@ -91,6 +96,7 @@ def test_stores_without_roots_are_removed_at_the_start(tmp_path: Path) -> None:
     again = stores(tmp_path)
     again.keep_only(["kept"])
     assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"a"}
+    again.close()
 
 
 def test_only_some_stores_stay_open(tmp_path: Path) -> None:

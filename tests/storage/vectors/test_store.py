@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -302,8 +303,8 @@ def test_a_truncated_file_is_found_when_it_is_read(path: Path) -> None:
     many = fill(store, "m", 0, 2_000, day=1)
     store.close()
     os.truncate(path, path.stat().st_size // 2)
-    with pytest.raises(StoreDamagedError):
-        VectorStore.open(path).get_many("m", many)
+    with pytest.raises(StoreDamagedError), closing(VectorStore.open(path)) as opened:
+        opened.get_many("m", many)
 
 
 def test_a_deleted_store_is_noticed(path: Path, store: VectorStore) -> None:

@@ -69,8 +69,11 @@ class Catalog:
         self.centrality = stored_centrality(connection)
         self.read_round = newest_round(connection)
         self.store_uuid: str = connection.execute("SELECT value FROM meta WHERE key = 'store_uuid'").fetchone()[0]
-        self._reader = Reader(path, on_wake=self._report_wake)
-        self._tree = CatalogTree(Reader(path, on_wake=self._report_wake))
+        with contextlib.ExitStack() as undo:
+            self._reader = Reader(path, on_wake=self._report_wake)
+            undo.callback(self._reader.close)
+            self._tree = CatalogTree(Reader(path, on_wake=self._report_wake))
+            undo.pop_all()
         self._last_root_hash: tuple[CatalogState, bytes] | None = None
 
     @classmethod
