@@ -43,6 +43,27 @@ def test_a_merged_segment_is_that_of_all_documents(
         (tmp_path / "merged").unlink()
 
 
+def test_a_segment_is_the_same_however_many_pairs_are_encoded_at_once(
+    tmp_path: Path, documents: list[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_segment(tmp_path / "whole", documents)
+    for pairs_at_once in (100, 7_000, 1 << 30):
+        monkeypatch.setattr(segment, "_PAIRS_AT_ONCE", pairs_at_once)
+        write_segment(tmp_path / "parts", documents)
+        assert (tmp_path / "parts").read_bytes() == (tmp_path / "whole").read_bytes()
+        (tmp_path / "parts").unlink()
+
+
+def test_parts_have_equal_trigrams_together_and_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segment, "_PAIRS_AT_ONCE", 10)
+    trigrams = np.repeat(np.arange(50, dtype=np.uint32), 3)
+    parts = [trigrams[part] for part in segment._parts(trigrams)]
+    assert np.array_equal(np.concatenate(parts), trigrams)
+    assert all(len(part) % 3 == 0 and len(part) <= 12 for part in parts)
+    assert [len(trigrams[part]) for part in segment._parts(np.zeros(45, np.uint32))] == [45]
+    assert [(part.start, part.stop) for part in segment._parts(trigrams[:0])] == [(0, 0)]
+
+
 def test_a_merge_decodes_a_bounded_part_at_once(halves: list[Segment], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment, "_BYTES_AT_ONCE", 20_000)
     ranges = list(segment._ranges(halves))

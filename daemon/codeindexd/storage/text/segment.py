@@ -43,6 +43,7 @@ _CHECKSUM_BYTES = 8
 _BYTES_AT_ONCE = 1 << 18  # of lists that a merge decodes together; as pairs they take about a hundred times as much
 _SMALLEST_RANGE = 1 << 8  # of trigrams, which a merge does not divide
 _ALL_TRIGRAMS = 1 << 24
+_PAIRS_AT_ONCE = 1 << 17  # of trigrams and documents that are encoded together, which takes 50 bytes for each
 
 Selection = NDArray[np.bool_]
 """A mask (documents,) of some documents of a segment."""
@@ -215,10 +216,19 @@ def write_segment(path: Path, documents: Sequence[Document]) -> None:
     trigrams = np.concatenate([document.trigrams for document in documents])
     numbers = np.repeat(np.arange(len(documents), dtype=np.uint32), sizes)
     order = np.argsort(trigrams, kind="stable")  # stable, so that numbers still ascend within a trigram
-    encoded = [encode(trigrams[order], numbers[order], len(documents))]
+    trigrams, numbers = trigrams[order], numbers[order]
+    del order
+    encoded = [encode(trigrams[part], numbers[part], len(documents)) for part in _parts(trigrams)]
     digests = np.array([digest_of(document.trigrams) for document in documents], "<u8")
     masked = np.array([document.is_masked for document in documents], np.bool_)
     _write(path, [document.content for document in documents], digests, masked, encoded)
+
+
+def _parts(trigrams: Numbers) -> Iterator[slice]:
+    """Yield consecutive slices that cover all of ``trigrams`` (n,), which are sorted, with equal ones together."""
+    aims = trigrams[_PAIRS_AT_ONCE::_PAIRS_AT_ONCE]
+    edges = np.unique(np.searchsorted(trigrams, aims)).tolist()
+    yield from itertools.starmap(slice, itertools.pairwise([0, *(edge for edge in edges if edge), len(trigrams)]))
 
 
 def merge_segments(path: Path, segments: Sequence[Segment], kept: Sequence[Selection]) -> bool:
