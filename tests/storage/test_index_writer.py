@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import xxhash
@@ -181,6 +181,23 @@ def test_readers_that_could_not_switch_do_so_when_the_commit_is_repeated(tmp_pat
     assert index.lag.lexical, "a projection needs descriptors, too"
     assert catch_up(index) == 1
     assert found(index, "beta")
+    index.close()
+
+
+def test_a_snapshot_that_cannot_be_published_is_closed(
+    tmp_path: Path, vectors: VectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = open_index(tmp_path, vectors)
+
+    def fail(_: Lexical) -> NoReturn:
+        raise StoreFullError("too many open files")
+
+    before = len(index.catalog._open_snapshots)
+    with monkeypatch.context() as once:
+        once.setattr(Lexical, "snapshot", fail)
+        with pytest.raises(StoreFullError):
+            index.commit(save("a.py", "alpha"))
+    assert len(index.catalog._open_snapshots) == before, "an open one keeps the write-ahead log from being emptied"
     index.close()
 
 

@@ -319,9 +319,11 @@ class IndexWriter:
         self._drop_previous_model()
         previous = self.previous_model
         space, dense = (previous.space, previous.dense) if previous else (self.space, self.dense)
-        self.current.publish(
-            Snapshot(
-                self.catalog.snapshot(),
+        with contextlib.ExitStack() as undo:
+            catalog = self.catalog.snapshot()
+            undo.callback(catalog.close)
+            snapshot = Snapshot(
+                catalog,
                 self.lexical.snapshot(),
                 dense.snapshot(),
                 self.text.snapshot(),
@@ -330,7 +332,8 @@ class IndexWriter:
                 read_round=self.catalog.read_round,
                 centrality=self.catalog.centrality,
             )
-        )
+            self.current.publish(snapshot)
+            undo.pop_all()
 
     def _drop_previous_model(self) -> None:
         """Remove the previous model's index if the vectors of the present model are complete."""
