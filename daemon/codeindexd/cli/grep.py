@@ -108,7 +108,7 @@ def parameters(args: argparse.Namespace, cwd: str, *, highlights: bool) -> dict[
     All matches of a line are asked for only where they are shown, by colour (``highlights``) or one by one.
     """
     pattern, *others = args.patterns
-    is_lower = all(one == one.lower() for one in args.patterns)
+    have_no_capital = all(text == text.lower() for text in args.patterns)
     return {
         "pattern": pattern,
         "others": others,
@@ -116,7 +116,7 @@ def parameters(args: argparse.Namespace, cwd: str, *, highlights: bool) -> dict[
         "path": [from_here(glob, names_what_is_here=not args.all) for glob in args.globs or []],
         "language": args.language,
         "fixed": args.fixed,
-        "ignore_case": args.ignore_case or (args.smart_case and is_lower),
+        "ignore_case": args.ignore_case or (args.smart_case and have_no_capital),
         "word": args.word,
         "whole_line": args.whole_line,
         "invert": args.invert,

@@ -59,14 +59,14 @@ class LineMatcher:
         pattern is empty, too long or invalid, or if all together are too large when compiled.
         """
         patterns = [pattern, *others]
-        for one in patterns:
-            _check(one, is_alone=fixed or not others)
+        for text in patterns:
+            _check(text, is_alone=fixed or not others)
         is_plain = not others and (fixed or _METACHARACTER.search(pattern) is None) and not ignore_case
         self.literal = pattern.encode("utf-8", "surrogatepass") if is_plain else None
         query_of = literal_query if fixed else regex_query
-        self.query: Query = any_of([query_of(one, ignore_case=ignore_case) for one in patterns])
-        sources = [re2.escape(one) if fixed else one for one in patterns]
-        source = "|".join(f"(?:{one})" for one in sources) if others else sources[0]
+        self.query: Query = any_of([query_of(text, ignore_case=ignore_case) for text in patterns])
+        sources = [re2.escape(text) if fixed else text for text in patterns]
+        source = "|".join(f"(?:{text})" for text in sources) if others else sources[0]
         if whole_line:
             source, word = rf"^(?:{source})\r?$", False
         words = AnyScript(source, 0, source) if fixed else for_any_script(source, ignore_case=ignore_case)
