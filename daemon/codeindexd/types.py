@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import xxhash
 from msgspec import Struct, field
@@ -145,6 +145,10 @@ class Definition(Struct, frozen=True):
     doc: str = ""
     visibility: Visibility = Visibility.UNKNOWN
     container: int = -1
+
+
+DECLARATION: Final = "declaration"
+"""The kind of a function or variable that is only declared, as in a header: its definition is elsewhere."""
 
 
 class ReferenceKind(enum.IntEnum):

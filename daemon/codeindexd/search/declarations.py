@@ -20,7 +20,7 @@ from codeindexd.search.file_roles import is_test
 from codeindexd.search.names import LABELS
 from codeindexd.storage.catalog import CatalogSnapshot
 from codeindexd.storage.sorted_ids import Ids, among
-from codeindexd.types import StoredChunk, StoredDefinition
+from codeindexd.types import DECLARATION, StoredChunk, StoredDefinition
 
 _MOST_CHARS: Final = 300
 _MOST_FILES_BY_PATH: Final = 3_000
@@ -284,6 +284,7 @@ def _defining(
         lambda candidate: passing is None or candidate.chunk.chunk_id in passing,
         _is_in_code,
         _is_in_source,
+        lambda candidate: candidate.definition.kind != DECLARATION,
         lambda candidate: candidate.definition.name == last,
         lambda candidate: (
             candidate.definition.kind != "property" if kinds else candidate.definition.kind not in _DETAILS

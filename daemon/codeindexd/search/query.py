@@ -43,10 +43,11 @@ LANGUAGE_ALIASES: Final = {
 }  # fmt: skip
 
 KINDS: Final = frozenset({
-    "alias", "block", "cell", "class", "constant", "constructor", "data", "enum", "enum_member", "event", "extension",
-    "field", "function", "impl", "index", "interface", "key", "macro", "method", "module", "namespace", "object",
-    "output", "package", "program", "property", "resource", "rule", "schema", "section", "sequence", "stage", "struct",
-    "table", "target", "test", "trait", "trigger", "type", "union", "variable", "view", "window",
+    "alias", "block", "cell", "class", "constant", "constructor", "data", "declaration", "enum", "enum_member",
+    "event", "extension", "field", "function", "impl", "index", "interface", "key", "macro", "method", "module",
+    "namespace", "object", "output", "package", "program", "property", "resource", "rule", "schema", "section",
+    "sequence", "stage", "struct", "table", "target", "test", "trait", "trigger", "type", "union", "variable", "view",
+    "window",
 })  # fmt: skip
 """Every kind that a chunk or a definition may have."""
 

@@ -27,7 +27,7 @@ from codeindexd.search.retrievers import files_passing_filters, with_methods
 from codeindexd.search.searchable_root import PinnedRoot
 from codeindexd.search.spelling import nearest_names
 from codeindexd.storage.snapshot import Snapshot
-from codeindexd.types import Definition, StoredDefinition, Symbol
+from codeindexd.types import DECLARATION, Definition, StoredDefinition, Symbol
 
 MAX_DEFINITIONS: Final = 1_000
 _KNOWN: Final = LANGUAGES | LINE_LANGUAGES | HOSTS | DOCUMENTS  # languages whose definitions can be known
@@ -189,11 +189,14 @@ def _confirmed(hit: Hit, stored: StoredDefinition) -> ConfirmedDefinition:
     return ConfirmedDefinition(replace(hit, best_line=line, best_row=row), moved, name)
 
 
-def place_in_answer(definition: ConfirmedDefinition) -> int:
-    """Return the key by which definitions are sorted: 0 for those in source, the highest for those in documents."""
+def place_in_answer(definition: ConfirmedDefinition) -> tuple[int, bool]:
+    """Return the key by which definitions are sorted: those in source first, then what is only declared there.
+
+    Those in documents come last.
+    """
     chunk = definition.hit.chunk
     role = FileRole.DOCUMENT if chunk.language in DOCUMENTS else role_of(chunk.path, chunk.language)
-    return _ROLES.index(role)
+    return _ROLES.index(role), definition.definition.kind == DECLARATION
 
 
 def _text(path: bytes) -> str:

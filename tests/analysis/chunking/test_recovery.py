@@ -19,7 +19,8 @@ CASES = [
     ("cpp", (b"namespace db {\nclass DB_EXPORT Status {\n public:\n"
      b"  bool ok() const { return true; }\n  int code_;\n};\n}\n"),
      "namespace db, class db.Status, method db.Status.ok, field db.Status.code_"),
-    ("cpp", b"LIB_EXPORT template <typename T> class A {\n  T f();\n  T g() {}\n};\n", "class A, method A.g"),
+    ("cpp", b"LIB_EXPORT template <typename T> class A {\n  T f();\n  T g() {}\n};\n",
+     "class A, declaration A.f, method A.g"),
     ("cpp", b"class __declspec(dllexport) A {\n  void f() {}\n};\n", "class A, method A.f"),
     ("cpp", (b"LIB_BEGIN_NAMESPACE\nnamespace ui {\nclass Panel {\n"
      b"public:\n  void paint() {}\n};\n}\nLIB_END_NAMESPACE\n"),
@@ -44,6 +45,15 @@ CASES = [
     ("c", (b"int old(a, b)\n  int a;\n  char *b;\n{\n"
      b"  return a;\n}\nint f(void) { return 1; }\n"),
      "function old, function f"),
+    # annotations of Linux and glibc
+    ("c", (b"extern int __must_check get(const char __user *from);\n__printf(1, 2) void say(const char *f, ...);\n"
+     b"static inline __alloc_size(1) void * __must_check make(int n) { if (n) __fill(n); return __p; }\n"
+     b"bool flag __read_mostly = 1;\nint end(void) __releases(&a->lock);\n"
+     b"struct s { __u32 a; void __iomem *b __aligned(8); } __packed;\nint __attr(int x) __wur;\n"),
+     ("declaration get, declaration say, function make, variable flag, declaration end, struct s, field s.a,"
+      " field s.b, declaration __attr")),
+    ("c", b"#define own(x) \\\n\t__own(x, 1)\n\nstatic int after(int a)\n{\n\treturn a;\n}\n",
+     "macro own, function after"),
     # items in macros of Rust
     ("rust", (b"cfg_rt! {\n    /// Spawns.\n    #[track_caller]\n    pub fn spawn() {\n"
      b"        if true {\n        }\n    }\n}\n"

@@ -175,6 +175,19 @@ def test_comments_and_strings_hold_no_references() -> None:
     assert references("# f()\nx = 'g()'\n", "python") == []
 
 
+def test_what_is_blanked_before_parsing_counts() -> None:
+    source = (
+        "int a(void)\n{\n  return 1;\n}\nEXPORT_IT(a);\n#if X\nint b(int c) {\n#else\n#include <q.h>\n"
+        'int b(long c) {\n  a("d("); // e(\n  s->f = g;\n#endif\n}\nint h(void) __must_check;\n'
+    )
+    found = {(one.line, one.kind, one.qualifier, one.name) for one in references(source, "c") if one.line > 4}
+    assert found >= {
+        (5, USE, "", "a"), (9, IMPORT, "", "q.h"), (11, CALL, "", "a"), (12, USE, "s", "f"), (12, USE, "", "g"),
+        (15, USE, "", "__must_check"),
+    }  # fmt: skip
+    assert not {"d", "e", "if", "int"} & {name for _, _, _, name in found}
+
+
 def test_code_inside_a_string_template_counts() -> None:
     assert names(references("const s = `a ${f(1)}`;\n", "javascript"), CALL) == {"f"}
 

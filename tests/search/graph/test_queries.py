@@ -76,6 +76,24 @@ async def test_a_name_with_two_definitions_has_the_references_of_both(indexed: I
     assert "other/money.py:6 CALL EXACT" in uses(answer)
 
 
+async def test_a_declaration_leads_to_the_definition(indexed: Indexed) -> None:
+    indexed.save("api/open.h", "int shut(int fd);\nint elsewhere(void);\n")
+    indexed.save("lib/shut.c", "int shut(int fd)\n{\n  return elsewhere();\n}\n")
+    indexed.save("app/main.c", '#include "api/open.h"\nint run(void)\n{\n  return shut(1);\n}\n')
+    by_name = await SEARCHER.refs([indexed], "shut", 100)
+    at_line = await SEARCHER.refs([indexed], place(indexed, "api/open.h", 1), 100)
+    for answer in (by_name, at_line):
+        found = [(one.target.file.path, one.target.definition.kind) for one in answer.targets]
+        assert found[0] == (b"lib/shut.c", "function")
+        assert found[-1] == (b"api/open.h", "declaration")
+        assert uses(answer) == {"app/main.c:4 CALL NAME"}
+    answer = await SEARCHER.refs([indexed], "elsewhere", 100)
+    assert [one.target.definition.kind for one in answer.targets] == ["declaration"]
+    assert {one.split(" ")[0] for one in uses(answer)} == {"lib/shut.c:3"}
+    callers = await SEARCHER.callers([indexed], "elsewhere", 1, 10)
+    assert [node.target.definition.name for node in callers.trees[0][1].nodes if node.target] == ["shut"]
+
+
 async def test_samples_in_documents_are_no_part_of_the_graph(indexed: Indexed) -> None:
     indexed.save("README.md", "# Use\n\n```python\ndef round_up(x): pass\n\ndef only_here(): pass\n```\n")
     answer = await SEARCHER.refs([indexed], "round_up", 100)

@@ -17,14 +17,15 @@ from codeindexd.analysis.chunking.details import (
     scope_detail,
     stands_in,
 )
-from codeindexd.analysis.chunking.rules import NodeDefinition, child_of_type, source, types
-from codeindexd.analysis.chunking.rules_compiled import declared
+from codeindexd.analysis.chunking.rules import NodeDefinition, child_of_type, dotted, source, types
+from codeindexd.analysis.chunking.rules_compiled import cpp_path, declared
+from codeindexd.types import DECLARATION
 
 # C and C++
 
 
 def _c_declarators(node: Node, text: bytes, kind: str) -> Iterator[NodeDefinition]:
-    """Yield the variables or fields of a declaration; functions are only declared there."""
+    """Yield the variables or fields of a declaration, and the functions that it declares without a body."""
     for declarator in node.children_by_field_name("declarator"):
         inner: Node | None = declarator
         while inner is not None and inner.type in _C_WRAPPERS:
@@ -36,14 +37,17 @@ def _c_declarators(node: Node, text: bytes, kind: str) -> Iterator[NodeDefinitio
         if inner.type == "function_declarator":
             own = inner.child_by_field_name("declarator")
             if own is None or own.type != "parenthesized_declarator":
-                if node.child_by_field_name("default_value") is not None and (name := declared(inner)) is not None:
-                    yield detail("method", name, text)  # pure virtual: defined nowhere else
+                if (name := declared(inner)) is not None and (path := cpp_path(name, text)):
+                    is_pure = node.child_by_field_name("default_value") is not None  # defined nowhere else
+                    yield _c_detail("method" if is_pure else DECLARATION, path, name)
                 continue
         name = declared(inner)
         if name is not None and name.type in ("identifier", "field_identifier", "qualified_identifier"):
-            found = detail(kind, name, text)
-            scope, _, last = found.name.replace("::", ".").rpartition(".")
-            yield found._replace(name=last, scope=scope) if scope else found
+            yield _c_detail(kind, source(name, text).replace("::", "."), name)
+
+
+def _c_detail(kind: str, path: str, node: Node) -> NodeDefinition:
+    return dotted(kind, path, node)._replace(scopes=False, is_detail=True)
 
 
 _C_WRAPPERS: Final = types(
@@ -55,12 +59,14 @@ def _c_variables(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     if not stands_in(node, *_C_SCOPES):
         return
     kind = "variable"
+    is_extern = False
     for child in node.named_children:
-        if child.type == "storage_class_specifier" and source(child, text) == "extern":
-            return
-        if child.type == "type_qualifier" and source(child, text) in ("const", "constexpr"):
+        if child.type == "storage_class_specifier":
+            is_extern |= source(child, text) == "extern"
+        elif child.type == "type_qualifier" and source(child, text) in ("const", "constexpr"):
             kind = "constant"
-    yield from _c_declarators(node, text, kind)
+    has_value = is_extern and child_of_type(node, "init_declarator") is not None
+    yield from _c_declarators(node, text, DECLARATION if is_extern and not has_value else kind)
 
 
 _C_SCOPES: Final = types(

@@ -32,6 +32,7 @@ class _Macro(NamedTuple):
 
 
 _REACH: Final = 1_000  # bytes before a macro that are looked at
+_NEAR: Final = 60  # the same, if one word tells
 _BEFORE_TYPE_NAME: Final = tuple(  # ``class LIB_API Button``, ``struct __declspec(align(8)) S``
     _Macro(
         re.compile(
@@ -79,6 +80,45 @@ _AFTER_PARAMETERS: Final = re.compile(
 )
 _BEFORE_POINTER: Final = re.compile(rb"\(\s*+([A-Z][A-Z0-9_]++)\s++\*\s*+(?:const\s++)?\w++\s*+\)\s*+\(")
 """A calling convention in a pointer to a function: ``typedef int (WINAPI *callback)(int)``."""
+
+_NO_ANNOTATION: Final = (  # types, and words that the grammar knows
+    rb"(?!(?:u|s|le|be|int|uint|m|float|fp|bf)[0-9]|(?:builtin|kernel)_|(?:attribute|asm|typeof|extension|inline"
+    rb"|restrict|volatile|const|declspec|sum16|wsum|poll_t|va_list|stdcall|cdecl|fastcall|thiscall|vectorcall"
+    rb"|forceinline|unaligned|try|except|finally|signed|alignof|auto_type|real|imag|complex|thread)(?:__)?\b)"
+)
+_ANNOTATION: Final = (  # with arguments before another such word, it is the name of a function
+    rb"(__(?<=\s__)" + _NO_ANNOTATION + rb"[a-z]\w*+(?:\([0-9, ]+\)|" + _ARGUMENTS + rb"(?!\s*+__))?+)"
+)
+_TYPE_WORD: Final = rb"(?:const|unsigned|signed|long|short|struct|union|enum|volatile)\s++"
+_ANNOTATIONS: Final = (
+    _Macro(  # ``int x __read_mostly = 1;``, ``void f(void) __releases(lock);``, ``struct { ... } __packed;``
+        re.compile(
+            rb"(__(?<=[\s\])}]__)(?:(?:(?:__)?(?:read_mostly|ro_after_init|init(?:data|const)\w*|ref(?:data|const)?|exitdata"
+            rb"|cacheline_\w+|aligned|packed|section|used|maybe_unused|always_unused|unused|weak|visible|deprecated"
+            rb"|guarded_by|counted_by|percpu|nosave\w*|page_aligned\w*|lsm_ro_after_init|designated_init"
+            rb"|(?:no_)?randomize_layout|acquires|releases|must_hold|cond_\w+|must_check|printf|scanf|malloc|pure|cold"
+            rb"|noreturn|compiletime_\w+|alloc_size|realloc_size|nonnull\w*|returns_nonnull|attribute_\w+|no_\w+)"
+            rb"|THROW|THROWNL|wur|nonnull)\b" + _ARGUMENTS + rb"?+\s*+)+)(?=[;{=,]|:\s*[0-9])"
+        ),
+        re.compile(rb"[\w)\]}]\s*+\Z"),
+    ),
+    _Macro(  # ``int __must_check f(``, ``char __user *p``, ``extern u64 __aligned(8) x;``
+        re.compile(_ANNOTATION + rb"(?=\s[\s*]*+(?:__[a-z]\w*+\s++)*+[\s*]*+\w++\s*+[;=,(\[:)])"),
+        re.compile(
+            rb"(?:\*|(?<![\w#])(?!(?:const|volatile|struct|union|enum|static|extern|inline|typedef|unsigned|signed"
+            rb"|register|goto|return|sizeof|case|else|define|undef|ifdef|ifndef|if|elif|defined|asmlinkage|do)\b)"
+            rb"[A-Za-z_]\w*+)\s++\Z"
+        ),
+    ),
+    _Macro(  # ``static __init int f(``, ``__printf(1, 2) void f(``
+        re.compile(
+            _ANNOTATION + rb"(?=\s++(?:(?:static|inline|extern|__[a-z]\w*+)\s++)*+(?:" + _TYPE_WORD + rb")*+\w++[\s*]++"
+            rb"(?:__[a-z]\w*+\s++)*+\w++\s*+[(\[;=])"
+        ),
+        re.compile(rb"(?:\b(?:static|extern|inline|asmlinkage)\s++|(?<!\\)\n[ \t]*+|\A\s*+)\Z"),
+    ),
+)
+"""Annotations of C in the style of Linux and glibc: words with two underscores, where no grammar allows them."""
 
 _DIRECTIVE: Final = re.compile(rb"^[ \t]*+#[ \t]*+(if|ifdef|ifndef|elif|else|endif)\b[^\n]*+", re.MULTILINE)
 _ENUM_MACRO: Final = re.compile(  # ``NS_ENUM(NSInteger, Colour)``, with which Apple's headers define types
@@ -131,6 +171,9 @@ def without_noise(text: bytes, language: str) -> bytes:
     if language in ("c", "cpp", "objectivec"):
         text = _with_plain_enums(text)
     if language in ("c", "cpp"):
+        if b" __" in text or b"\t__" in text:
+            for annotation in _ANNOTATIONS:
+                text = _without_macros(text, annotation, _NEAR)
         for macro in _BEFORE_TYPE_NAME:
             text = _without_macros(text, macro)
         text = _blanked(_blanked(text, _BEFORE_POINTER), _BEFORE_SCOPE)
@@ -229,13 +272,16 @@ def _blanked(text: bytes, pattern: re.Pattern[bytes]) -> bytes:
     return _with_blanks(text, ranges) if ranges else text
 
 
-def _without_macros(text: bytes, macro: _Macro) -> bytes:
-    """Return ``text`` with macros blanked where they are noise; the same object if there are none."""
+def _without_macros(text: bytes, macro: _Macro, reach: int = _REACH) -> bytes:
+    """Return ``text`` with macros blanked where they are noise; the same object if there are none.
+
+    At most ``reach`` bytes before a macro say what it is.
+    """
     before = macro.before.search
     ranges = [
         match.span(1)
         for match in macro.pattern.finditer(text)
-        if before(text, max(0, match.start() - _REACH), match.start())
+        if before(text, max(0, match.start() - reach), match.start())
     ]
     return _with_blanks(text, ranges) if ranges else text
 

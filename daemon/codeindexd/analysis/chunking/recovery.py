@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 from tree_sitter import Node
@@ -94,6 +95,26 @@ class ParsedText(Struct, frozen=True):
     def size(self) -> int:
         """The number of bytes that were not understood."""
         return sum(end - start for start, end in self.broken)
+
+
+def unparsed_ranges(text: bytes, parsed: ParsedText) -> list[tuple[int, int]]:
+    """Return the byte ranges of ``text`` that were blanked out before it was parsed, with the white space in them."""
+    if parsed.text is text:
+        return []
+    blanked = np.flatnonzero(np.frombuffer(text, np.uint8) != np.frombuffer(parsed.text, np.uint8))
+    if not len(blanked):
+        return []
+    gaps = np.flatnonzero(np.diff(blanked) > 1)
+    starts = blanked[np.concatenate([[0], gaps + 1])].tolist()
+    ends = (blanked[np.concatenate([gaps, [len(blanked) - 1]])] + 1).tolist()
+    found = [(starts[0], ends[0])]
+    for start, end in zip(starts[1:], ends[1:], strict=True):
+        first, last = found[-1]
+        if text[last:start].isspace():
+            found[-1] = first, end
+        else:
+            found.append((start, end))
+    return found
 
 
 def parse_leniently(text: bytes, grammar: Grammar, parse: Parse) -> ParsedText | None:

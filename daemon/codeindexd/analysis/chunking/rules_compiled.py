@@ -36,7 +36,7 @@ def declared(node: Node | None) -> Node | None:
     return None
 
 
-def _cpp_path(node: Node, text: bytes) -> str:
+def cpp_path(node: Node, text: bytes) -> str:
     """Return ``a::Foo<T>::bar`` as ``a.Foo.bar``."""
     depth, out = 0, []
     name = source(node, text)
@@ -71,7 +71,7 @@ def _c_function(node: Node, text: bytes) -> NodeDefinition | None:
     name = declared(node.child_by_field_name("declarator"))
     if name is None:
         return None
-    path = _cpp_path(name, text)
+    path = cpp_path(name, text)
     if not path or "//" in path or "/*" in path:  # many lines after a macro that is no part of a name
         return None
     if node.has_error and returns_class(node):  # something in the class was not understood, and it is no type
@@ -97,7 +97,7 @@ def _cpp_class(kind: str) -> Namer:
         name = node.child_by_field_name("name")
         if name is None or node.child_by_field_name("body") is None:
             return None
-        return dotted(kind, _cpp_path(name, text), name)
+        return dotted(kind, cpp_path(name, text), name)
 
     return namer
 

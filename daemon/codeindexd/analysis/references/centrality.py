@@ -14,11 +14,12 @@ import xxhash
 from numpy.typing import NDArray
 
 from codeindexd.analysis.references.codec import Columns
-from codeindexd.types import ReferenceKind
+from codeindexd.types import DECLARATION, ReferenceKind
 
 NOT_CODE: Final = frozenset({"section", "key", "table", "data", "block", "label"})
 """Kinds of definitions that code does not refer to by name."""
 
+_NOT_DEFINING: Final = NOT_CODE | {DECLARATION}
 _CODE: Final = frozenset({"function", "method", "constructor"})
 CENTRALITY_VERSION: Final = 2
 """Raise it when the same files get other ranks."""
@@ -47,7 +48,7 @@ def assigned_fields(definitions: Iterable[tuple[str, int, int]]) -> set[int]:
 
 def defined_names(definitions: Iterable[tuple[str, str]]) -> NDArray[np.uint64]:
     """Return the distinct names that code can refer to as hashes (d,), sorted; ``definitions`` are (name, kind)."""
-    names = (name.encode("utf-8", "replace") for name, kind in definitions if kind not in NOT_CODE)
+    names = (name.encode("utf-8", "replace") for name, kind in definitions if kind not in _NOT_DEFINING)
     return np.unique(_hashes(name for name in names if len(name) >= _LEAST_BYTES))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 
 import numpy as np
 from tree_sitter import Language, Node, Query, QueryCursor
@@ -28,6 +28,17 @@ _MOST_LEVELS = 4  # between the word of an import and its statement
 _TYPE = 16  # added to the kind of a type, while it matters
 _QUOTED = re.compile(rb"[\"'](\w+)[\"']")
 _NEWLINE = ord("\n")
+_WORD = re.compile(  # a word, what shows that it is called, an import; strings, comments and directives are neither
+    rb"\"(?:[^\"\\\n]|\\.)*+\"?|'(?:[^'\\\n]|\\.){1,10}+'|//[^\n]*+|/\*.*?\*/"
+    rb"|(?P<import>#\s*+include\b[^\n]*+)|#\s*+\w++|(?<![\w$])(?P<word>[A-Za-z_]\w*+)(?P<call>\s?\(|!\s?[({\[])?",
+    re.DOTALL,
+)
+_KEYWORDS = frozenset(
+    b"auto bool break case char const continue default defined do double else enum extern false fn for float goto if"
+    b" impl in inline int let long match mod mut pub return self short signed sizeof static struct switch true typedef"
+    b" union unsigned use void volatile where while".split()
+)
+"""Words that name nothing, in the languages in which some text may not be parsed."""
 
 
 def references_in(
@@ -37,12 +48,13 @@ def references_in(
     grammar: Language,
     defined: Mapping[bytes, Collection[int]],
     members: Set[bytes] = frozenset(),
+    unparsed: Iterable[tuple[int, int]] = (),
 ) -> Columns:
     """Return the references in a text, sorted by line; none for a language without rules.
 
     ``root`` is the tree of ``text``, which is UTF-8. ``defined`` has the names that the text defines, with the offsets
     of these names; these places are not references. ``members`` are those of these names that mean nothing here
-    without a receiver.
+    without a receiver. ``unparsed`` are the byte ranges that the tree lacks, such as macros; their words count.
     """
     rules = RULES.get(language)
     if rules is None:
@@ -61,6 +73,7 @@ def references_in(
     collector.add(captured.get("type", ()), ReferenceKind.USE | _TYPE)
     collector.never_hide(captured.get("key", ()))
     collector.read_imports(captured.get("import", ()))
+    unread = [*collector.read_words(unparsed)]
     scopes, bound = Scopes(captured.get("scope", ())), captured.get("bound", ())
     bare = captured.get("bare", ())
     variables = [*captured.get("local", ()), *(bound if rules.scope is Scope.PACKAGE else ())]
@@ -72,6 +85,7 @@ def references_in(
         collector.add_known(captured.get("name", ()), ReferenceKind.USE, bound, scopes)
     else:
         collector.add_unless(captured.get("name", ()), ReferenceKind.USE, local)
+    collector.add_words(unread, local if rules.scope is Scope.PACKAGE else None)
     collector.hide(bound, captured.get("global", ()), scopes)
     collector.add_symbols(captured.get("symbol", ()))
     collector.add_variables(captured.get("variable", ()))
@@ -241,6 +255,26 @@ class _Collector:
             if name not in unwanted and start not in taken:
                 append((start, code, name))
 
+    def read_words(self, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, ReferenceKind, bytes]]:
+        """Read the imports in parts that were not parsed, and yield their words as (offset, kind, name)."""
+        text = self._text
+        for start, end in ranges:
+            for match in _WORD.finditer(text, start, end):
+                if word := match["word"]:
+                    yield match.start("word"), ReferenceKind.CALL if match["call"] else ReferenceKind.USE, word
+                elif match["import"]:
+                    self._add_imports(match.start(), match.end())
+
+    def add_words(self, words: Iterable[tuple[int, ReferenceKind, bytes]], excluded: Collection[bytes] | None) -> None:
+        """Add words except those in ``excluded``; None for all but calls and those that the file defines or imports."""
+        unwanted = self._special.union(excluded or (), _KEYWORDS)
+        known = self._imported.union(self._plain) if excluded is None else None
+        for start, kind, name in words:
+            is_known = known is None or name in known or kind is ReferenceKind.CALL
+            if is_known and name not in unwanted and start not in self._taken:
+                self._taken.add(start)
+                self._found.append((start, int(kind), name))
+
     def add_bare(self, nodes: Iterable[Node], excluded: Collection[bytes]) -> None:
         """Add calls that are written as variables, except of the names in ``excluded``."""
         self._bare.update({node.start_byte for node in nodes} - self._taken)
@@ -303,12 +337,15 @@ class _Collector:
             start, end = node.start_byte, node.end_byte
             if end - start > _MAX_STATEMENT or (start, end) in self._spans:
                 continue
-            self._spans.add((start, end))
-            source = self._text[start:end].decode("utf-8", "replace")
-            for one in self._rules.read_imports(source):
-                offset = start + len(source[: one.offset].encode())
-                self._imports.append((offset, one))
-                self._imported.update(name.encode() for name in _bound_by(one))
+            self._add_imports(start, end)
+
+    def _add_imports(self, start: int, end: int) -> None:
+        self._spans.add((start, end))
+        source = self._text[start:end].decode("utf-8", "replace")
+        for one in self._rules.read_imports(source):
+            offset = start + len(source[: one.offset].encode())
+            self._imports.append((offset, one))
+            self._imported.update(name.encode() for name in _bound_by(one))
 
     def columns(self) -> Columns:
         """Return everything, sorted by line."""

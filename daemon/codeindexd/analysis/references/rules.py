@@ -647,7 +647,7 @@ _SQL = ReferenceRules(
     separators=(b".",),
 )
 
-REFERENCES_VERSION: Final = 8
+REFERENCES_VERSION: Final = 9
 """Part of every fingerprint; increase it when the same bytes give other references."""
 
 RULES: Final[Mapping[str, ReferenceRules]] = {

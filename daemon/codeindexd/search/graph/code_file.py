@@ -19,7 +19,7 @@ from codeindexd.analysis.references.codec import NO_REFERENCES, Columns
 from codeindexd.search.graph.packages import Packages, read_manifest
 from codeindexd.search.graph.plain_types import TypeHints, type_hints
 from codeindexd.storage.snapshot import Snapshot
-from codeindexd.types import Definition, Reference, ReferenceKind, StoredFile
+from codeindexd.types import DECLARATION, Definition, Reference, ReferenceKind, StoredFile
 
 TYPE_KINDS: Final = frozenset({
     "class", "enum", "exception", "extension", "impl", "interface", "mixin", "object", "protocol", "record", "struct",
@@ -185,7 +185,7 @@ def is_code(language: str, kind: str) -> bool:
 NAMESPACE_KINDS: Final = frozenset({"namespace", "package"})
 """Kinds that only qualify names; nothing refers to them as a whole."""
 
-_SIMPLE: Final = NAMESPACE_KINDS | {"variable", "constant", "field", "enum_member", "label"}
+_SIMPLE: Final = NAMESPACE_KINDS | {"variable", "constant", "field", "enum_member", "label", DECLARATION}
 """Kinds that are not what contains a reference."""
 
 

@@ -26,7 +26,7 @@ from codeindexd.search.graph.graph import CodeGraph
 from codeindexd.search.graph.resolve import family_of
 from codeindexd.search.graph.targets import FUNCTION_KINDS
 from codeindexd.storage.snapshot import Snapshot
-from codeindexd.types import Definition, ReferenceKind
+from codeindexd.types import DECLARATION, Definition, ReferenceKind
 
 CHARACTERS_PER_TOKEN: Final = 4
 _DAMPING: Final = 0.85
@@ -132,7 +132,7 @@ class _RootRanks:
             for place, one in enumerate(definitions)
             if is_code(language, one.kind)
             and one.kind not in NAMESPACE_KINDS
-            and one.kind != "impl"
+            and one.kind not in ("impl", DECLARATION)
             and place not in details
             and not _is_local(one, definitions)
         ]

@@ -25,9 +25,10 @@ from codeindexd.search.graph.resolve import (
     is_exporting,
     resolve,
     resolve_exported,
+    without_declarations,
 )
 from codeindexd.search.graph.sources import Sources
-from codeindexd.search.graph.targets import FUNCTION_KINDS, Confidence, Target
+from codeindexd.search.graph.targets import Confidence, Target
 from codeindexd.search.searchable_root import PinnedRoot
 from codeindexd.types import Outcome, Reference, ReferenceKind
 
@@ -74,7 +75,7 @@ class CodeGraph:
         self._raw = pinned.root.spec.raw
         self._cache = cache
         self._tokenizer = Tokenizer(memo_entries=64)
-        self._named: dict[str, list[Target]] = {}
+        self._named: dict[str, tuple[list[Target], list[tuple[Target, list[Target]]]]] = {}
         self._exists: dict[bytes, bool] = {}
         self._resolved: dict[str, tuple[list[_ResolvedReference], dict[tuple[int, int], list[int]]]] = {}
         self._related: dict[frozenset[tuple[int, int]], bool] = {}
@@ -124,10 +125,35 @@ class CodeGraph:
         return self._exists[path]
 
     def named(self, name: str) -> list[Target]:
-        """Return the definitions with exactly this name, without those in documents, which are samples of its use."""
+        """Return the definitions with exactly this name, without those in documents, which are samples of its use.
+
+        What is only declared counts if nothing defines it.
+        """
+        return self._named_here(name)[0]
+
+    def declarations_of(self, targets: Iterable[Target]) -> list[Target]:
+        """Return what declares ``targets`` elsewhere, such as prototypes in headers."""
+        keys = {target.key for target in targets}
+        others = [
+            declared
+            for name in dict.fromkeys(target.definition.name for target in targets)
+            for declared, defined in self._named_here(name)[1]
+            if keys & {one.key for one in defined}
+        ]
+        return [one for one in others if one.key not in keys]
+
+    def defined_for(self, declaration: Target) -> list[Target]:
+        """Return the definitions of what ``declaration`` declares; itself if there are none."""
+        for declared, defined in self._named_here(declaration.definition.name)[1]:
+            if declared.key == declaration.key:
+                return defined
+        return [declaration]
+
+    def _named_here(self, name: str) -> tuple[list[Target], list[tuple[Target, list[Target]]]]:
+        """Return the definitions of a name, and its other declarations, each with what it stands for."""
         found = self._named.get(name)
         if found is None:
-            found = self._named[name] = self._all_named(name, in_documents=False)
+            found = self._named[name] = without_declarations(self._all_named(name, in_documents=False))
         return found
 
     def samples_named(self, name: str) -> list[Target]:
@@ -346,5 +372,6 @@ def is_call(use: Use) -> bool:
     """Return True if a use calls its target; reading or writing a target that is not a function counts as well."""
     if use.reference.kind is ReferenceKind.CALL:
         return True
-    kind = use.target.definition.kind if use.target is not None else ""
-    return use.reference.kind is ReferenceKind.USE and kind not in FUNCTION_KINDS and kind not in TYPE_KINDS
+    target = use.target
+    is_value = target is None or not (target.is_function or target.definition.kind in TYPE_KINDS)
+    return use.reference.kind is ReferenceKind.USE and is_value

@@ -342,15 +342,22 @@ class GraphSearcher:
                 answer.samples += graph.samples_named(split_name(asked)[1])
         elif asked.root is graph.root:
             targets = _at_line(_file_at(graph, asked.path, answer), asked)
+            if asked.line is not None:
+                targets = list({one.key: one for target in targets for one in graph.defined_for(target)}.values())
         else:
             targets = []
-        for target in targets:
+        for target in [*targets, *(graph.declarations_of(targets) if _is_one(asked) else ())]:
             one = target.definition
             line = graph.sources.line(target.file.file, one.line, one.name)
             if line is not None:
                 answer.targets.append(ShownDefinition(graph.root, target, line))
             _note_language(target.file, answer)
         return targets
+
+
+def _is_one(asked: Asked) -> bool:
+    """Return True if a definition is asked about, and not a whole file."""
+    return isinstance(asked, str) or asked.line is not None
 
 
 def split_name(name: str) -> tuple[str, str]:

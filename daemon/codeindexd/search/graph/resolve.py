@@ -18,7 +18,7 @@ from codeindexd.search.graph.common_members import BUILT_IN, COMMON_MEMBERS
 from codeindexd.search.graph.modules import ImportedModule, Layout, Match, path_parts
 from codeindexd.search.graph.plain_types import TypeHints, returned_type, type_hints
 from codeindexd.search.graph.targets import FUNCTION_KINDS, Confidence, Target
-from codeindexd.types import Reference, ReferenceKind
+from codeindexd.types import DECLARATION, Reference, ReferenceKind
 
 Resolved = list[tuple[Target, Confidence]]
 
@@ -150,6 +150,32 @@ def resolve(around: Surroundings, file: CodeFile, reference: Reference, candidat
     if file.language in _EXTENDING and (extensions := [one for one in named if _is_extension(one)]):
         return _member_or_extension(around, file, reference, named, extensions)
     return _qualified(around, file, reference, named)
+
+
+def without_declarations(targets: Sequence[Target]) -> tuple[list[Target], list[tuple[Target, list[Target]]]]:
+    """Split definitions of one name into those that count, and declarations, each with the definitions it stands for.
+
+    A declaration without a definition counts. One stands for the definitions whose qualified names end as its own does:
+    namespaces may be left out.
+    """
+    defined = [one for one in targets if one.definition.kind != DECLARATION]
+    found: list[Target] = list(defined)
+    declared: list[tuple[Target, list[Target]]] = []
+    for one in targets if len(defined) < len(targets) else ():
+        if one.definition.kind != DECLARATION:
+            continue
+        name, family = f".{one.definition.qualified}", family_of(one.file.language)
+        of_it = [
+            other
+            for other in defined
+            if family_of(other.file.language) == family
+            and (name.endswith(own := f".{other.definition.qualified}") or own.endswith(name))
+        ]
+        if of_it:
+            declared.append((one, of_it))
+        else:
+            found.append(one)
+    return found, declared
 
 
 def _is_free(target: Target) -> bool:

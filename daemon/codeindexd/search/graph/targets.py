@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from codeindexd.search.graph.code_file import CodeFile
-from codeindexd.types import Definition
+from codeindexd.types import DECLARATION, Definition
 
 
 class Confidence(enum.IntEnum):
@@ -72,8 +72,9 @@ class Target(Struct, frozen=True, eq=False):
 
     @property
     def is_function(self) -> bool:
-        """True for functions, methods, constructors and macros."""
-        return self.definition.kind in FUNCTION_KINDS
+        """True for functions, methods, constructors and macros, also those that are only declared."""
+        one = self.definition
+        return one.kind in FUNCTION_KINDS or (one.kind == DECLARATION and "(" in one.signature)
 
 
 FUNCTION_KINDS: Final = frozenset({"function", "method", "constructor", "macro"})

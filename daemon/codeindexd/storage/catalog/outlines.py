@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from codeindexd.errors import StoreDamagedError
 from codeindexd.storage.catalog.rows import get_text, put_text, symbol_key, symbol_keys
 from codeindexd.storage.sqlite import REBUILT, Reader, Row, in_lists
-from codeindexd.types import ChunkDraft, Definition, Span, Visibility
+from codeindexd.types import DECLARATION, ChunkDraft, Definition, Span, Visibility
 
 DETAIL_KINDS: Final = (
     "constant", "variable", "field", "property", "enum_member", "namespace", "constructor", "package", "union", "alias",
@@ -25,7 +25,7 @@ DETAIL_KINDS: Final = (
 )  # fmt: skip
 """Kinds of definitions that a chunk's own symbols do not or not always include; a filter finds them by these bits.
 
-The positions are stored, so they never change meaning; there is room for 32, with those of ``_NAMED_KINDS``.
+The positions are stored, so they never change meaning; there is room for 32, with those of the kinds below.
 """
 
 _NAMED_KINDS: Final = (
@@ -33,10 +33,13 @@ _NAMED_KINDS: Final = (
 )  # fmt: skip
 """Kinds that symbols include, except in script inside pages and in samples of documents, where they need a bit, too."""
 
+_LATER_DETAIL_KINDS: Final = (DECLARATION,)
+"""More kinds like ``DETAIL_KINDS``, whose bits follow those of all others."""
+
 IMPLEMENTATION: Final = "impl"
 """The kind of a block that adds members to a type defined elsewhere. It is a container, but defines no name."""
 
-_BITS: Final = {kind: 1 << number for number, kind in enumerate(DETAIL_KINDS + _NAMED_KINDS)}
+_BITS: Final = {kind: 1 << number for number, kind in enumerate(DETAIL_KINDS + _NAMED_KINDS + _LATER_DETAIL_KINDS)}
 _LEVEL: Final = 6
 _MOST_BYTES: Final = 1 << 28  # of one file's definitions, decompressed
 _Columns = tuple[
@@ -197,7 +200,7 @@ def details_of(definitions: Sequence[Definition], spans: Sequence[Span]) -> byte
         if (
             bit
             and at
-            and (definition.kind in DETAIL_KINDS or all(s.name != definition.name for s in spans[at - 1].symbols))
+            and (definition.kind not in _NAMED_KINDS or all(s.name != definition.name for s in spans[at - 1].symbols))
         ):
             bits[at - 1] |= bit
     return bits.tobytes() if bits.any() else b""
