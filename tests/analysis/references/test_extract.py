@@ -188,6 +188,12 @@ def test_what_is_blanked_before_parsing_counts() -> None:
     assert not {"d", "e", "if", "int"} & {name for _, _, _, name in found}
 
 
+def test_macros_refer_to_functions_by_a_part_of_their_names() -> None:
+    source = "DEFINE_SHOW_ATTRIBUTE(a);\nstatic DEVICE_ATTR_RW(b);\nDEFINE_SEQ_ATTRIBUTE(c);\n"
+    found = {(one.line, one.name) for one in references(source, "c")}
+    assert found >= {(1, "a_show"), (2, "b_show"), (2, "b_store"), (3, "c_sops")}
+
+
 def test_code_inside_a_string_template_counts() -> None:
     assert names(references("const s = `a ${f(1)}`;\n", "javascript"), CALL) == {"f"}
 

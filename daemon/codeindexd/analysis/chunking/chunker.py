@@ -24,6 +24,7 @@ from codeindexd.analysis.chunking.headings import sections
 from codeindexd.analysis.chunking.instance_variables import instance_variables
 from codeindexd.analysis.chunking.line_outline import LINE_LANGUAGES, atoms_by_line, definitions_by_line
 from codeindexd.analysis.chunking.lines import Lines, join_blank, windows
+from codeindexd.analysis.chunking.macro_definitions import used_by_macros
 from codeindexd.analysis.chunking.outline import FoundDefinition, find_definitions, in_order, is_unparsed
 from codeindexd.analysis.chunking.recovery import more_definitions, parse_leniently, unparsed_ranges
 from codeindexd.analysis.chunking.rules import CONTAINERS
@@ -130,7 +131,8 @@ def _analysis(text: bytes, language: str, max_bytes: int, target_chars: int) -> 
         return Analysis(_windowed(lines, limits), definitions, is_partial=True)
     names, members = _names(definitions, lines), _only_members(definitions, grammar.name)
     unparsed = unparsed_ranges(text, parsed)
-    references = references_in(root, text, grammar.name, grammar.language, names, members, unparsed)
+    implied = [*used_by_macros(text)] if grammar.name == "c" else []
+    references = references_in(root, text, grammar.name, grammar.language, names, members, unparsed, implied)
     is_partial = bool(parsed.broken) or is_too_deep(root, grammar.name)
     main = [definition for definition in found if not definition.is_detail]
     pieces = atoms(root, lines, grammar, limits, main)

@@ -56,7 +56,10 @@ _BEFORE_KEYWORD: Final = _Macro(  # ``LIB_EXPORT template <typename T> class X``
     ),
     _AT_START,
 )
-_ALONE: Final = re.compile(rb"^[ \t]*+([A-Z][A-Z0-9_]{2,}" + _ARGUMENTS + rb"?)[ \t]*+;?[ \t]*+$", re.MULTILINE)
+_ALONE: Final = re.compile(
+    rb"^[ \t]*+([A-Z](?:[A-Z0-9_]{2,}+" + _ARGUMENTS + rb"?|[A-Z0-9]?" + _ARGUMENTS + rb"))[ \t]*+;?[ \t]*+$",
+    re.MULTILINE,
+)
 _BEFORE_FUNCTION: Final = _Macro(  # ``LIB_API void f(``, also after other specifiers
     re.compile(
         rb"(" + _MACRO + _ARGUMENTS + rb"?)\s++"

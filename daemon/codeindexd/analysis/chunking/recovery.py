@@ -20,6 +20,7 @@ from tree_sitter import Node
 from codeindexd.analysis.chunking.grammars import ERROR_KIND, Grammar
 from codeindexd.analysis.chunking.line_outline import IndentedEnds
 from codeindexd.analysis.chunking.lines import Lines
+from codeindexd.analysis.chunking.macro_definitions import made_by_macros
 from codeindexd.analysis.chunking.noise import with_first_branches, without_item_macros, without_noise, without_suspects
 from codeindexd.analysis.chunking.outline import FoundDefinition, find_definitions
 from codeindexd.analysis.chunking.rules import METHOD_OWNERS
@@ -69,13 +70,6 @@ _SQL_CREATE: Final = re.compile(  # ``CREATE OR REPLACE FUNCTION app.f``, also w
 )
 _NOT_FUNCTIONS: Final = frozenset(
     b"if while for switch return else do sizeof catch new throw delete case goto using typedef define".split()
-)
-_DEFINING_MACRO: Final = re.compile(
-    rb"^(?:(SYSCALL_DEFINE\d|COMPAT_SYSCALL_DEFINE\d|TRACE_EVENT|DEFINE_EVENT)\(\s*(\w+)"
-    rb"|(?:static\s+)?(?:DEFINE_PER_CPU\w*|DECLARE_BITMAP|DEFINE_HASHTABLE)\((?:[^,()]*,)?\s*(\w+)"
-    rb"|(?:static\s+)?(?:DEFINE_(?:MUTEX|SPINLOCK|RWLOCK|IDA|IDR|RATELIMIT_STATE|STATIC_KEY_\w+)|LIST_HEAD"
-    rb"|DECLARE_(?:RWSEM|WAIT_QUEUE_HEAD|WORK|COMPLETION)|ATOMIC_NOTIFIER_HEAD|BLOCKING_NOTIFIER_HEAD)\(\s*(\w+))",
-    re.MULTILINE,
 )
 
 
@@ -203,7 +197,7 @@ def more_definitions(
     guesses = [
         *_guesses(parsed, lines, grammar.name),
         *_swallowed(found, lines, grammar.name),
-        *_made_by_macros(lines, grammar.name),
+        *(made_by_macros(lines.text) if grammar.name == "c" else ()),
     ]
     out: list[FoundDefinition] = []
     ends = IndentedEnds(lines)
@@ -284,12 +278,3 @@ def _swallowed(found: Sequence[FoundDefinition], lines: Lines, language: str) ->
         for row in range(definition.start + 1, definition.end):
             if lines.indent(row) <= depth and (guess := _guess(row, lines, language)) is not None:
                 yield guess
-
-
-def _made_by_macros(lines: Lines, language: str) -> Iterator[tuple[str, str, int]]:
-    """Yield (kind, name, offset) of what well-known macros of C define, such as ``SYSCALL_DEFINE3(read, ...)``."""
-    if language != "c" or not any(word in lines.text for word in (b"DEFINE", b"DECLARE_", b"LIST_HEAD", b"_EVENT(")):
-        return
-    for match in _DEFINING_MACRO.finditer(lines.text):
-        group = 2 if match[2] else 3 if match[3] else 4
-        yield "function" if match[1] else "variable", match[group].decode("utf-8", "replace"), match.start(group)

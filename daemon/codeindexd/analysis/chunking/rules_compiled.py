@@ -76,7 +76,29 @@ def _c_function(node: Node, text: bytes) -> NodeDefinition | None:
         return None
     if node.has_error and returns_class(node):  # something in the class was not understood, and it is no type
         return None
-    return dotted("method" if "." in path else "function", path, name)
+    return _c_made(node, name, text) or dotted("method" if "." in path else "function", path, name)
+
+
+def _c_made(node: Node, macro: Node, text: bytes) -> NodeDefinition | None:
+    """Return the function that a macro in capitals makes: ``Suite.Name`` for ``TEST(Suite, Name) {``."""
+    if macro.type != "identifier" or node.child_by_field_name("type") is not None:
+        return None
+    word = source(macro, text)
+    parent = node.parent
+    if len(word) < 2 or not word.isupper() or (parent is not None and parent.type == "field_declaration_list"):
+        return None
+    declarator = node.child_by_field_name("declarator")
+    parameters = declarator.child_by_field_name("parameters") if declarator is not None else None
+    names = [
+        one.named_children[0]
+        for one in (parameters.named_children if parameters is not None else ())
+        if one.type == "parameter_declaration" and one.named_child_count == 1
+    ]
+    if not names or any(one.type != "type_identifier" for one in names):
+        return None
+    if len(names) > 1 and ("TEST" in word or "BENCH" in word):
+        return NodeDefinition("function", source(names[1], text), source(names[0], text), name_node=names[1])
+    return NodeDefinition("function", source(names[0], text), name_node=names[0])
 
 
 def _c_typedef(node: Node, text: bytes) -> NodeDefinition | None:

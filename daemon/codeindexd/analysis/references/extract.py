@@ -49,12 +49,14 @@ def references_in(
     defined: Mapping[bytes, Collection[int]],
     members: Set[bytes] = frozenset(),
     unparsed: Iterable[tuple[int, int]] = (),
+    implied: Iterable[tuple[int, bytes]] = (),
 ) -> Columns:
     """Return the references in a text, sorted by line; none for a language without rules.
 
     ``root`` is the tree of ``text``, which is UTF-8. ``defined`` has the names that the text defines, with the offsets
     of these names; these places are not references. ``members`` are those of these names that mean nothing here
     without a receiver. ``unparsed`` are the byte ranges that the tree lacks, such as macros; their words count.
+    ``implied`` are names that the text uses without writing them, with offsets.
     """
     rules = RULES.get(language)
     if rules is None:
@@ -89,6 +91,7 @@ def references_in(
     collector.hide(bound, captured.get("global", ()), scopes)
     collector.add_symbols(captured.get("symbol", ()))
     collector.add_variables(captured.get("variable", ()))
+    collector.add_implied(implied)
     collector.add_exports()
     collector.add_defaults(captured.get("default", ()))
     collector.add_setters(captured.get("setter", ()))
@@ -283,6 +286,10 @@ class _Collector:
     def never_hide(self, nodes: Iterable[Node]) -> None:
         """Let no variable hide the names at these places."""
         self._unhidden.update([node.start_byte for node in nodes])
+
+    def add_implied(self, names: Iterable[tuple[int, bytes]]) -> None:
+        """Add uses of names that are not written there."""
+        self._found += [(offset, int(ReferenceKind.USE), name) for offset, name in names]
 
     def add_symbols(self, nodes: Iterable[Node]) -> None:
         """Add the names that the file defines of those behind a colon."""
