@@ -173,8 +173,9 @@ def _names(definitions: Sequence[Definition], lines: Lines) -> dict[bytes, list[
     """Return the offsets of the names of definitions."""
     found: dict[bytes, list[int]] = {}
     for definition in definitions:
-        name = definition.name.encode("utf-8", "replace")
-        found.setdefault(name, []).append(lines.starts[definition.line - 1] + definition.column - 1)
+        if definition.kind != "impl":  # it refers to its type
+            name = definition.name.encode("utf-8", "replace")
+            found.setdefault(name, []).append(lines.starts[definition.line - 1] + definition.column - 1)
     return found
 
 

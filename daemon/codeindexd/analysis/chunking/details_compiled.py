@@ -41,6 +41,9 @@ def _c_declarators(node: Node, text: bytes, kind: str) -> Iterator[NodeDefinitio
                     is_pure = node.child_by_field_name("default_value") is not None  # defined nowhere else
                     yield _c_detail("method" if is_pure else DECLARATION, path, name)
                 continue
+        if inner.type == "structured_binding_declarator":  # ``auto [a, b] = pair();``
+            yield from (_c_detail(kind, source(one, text), one) for one in inner.named_children)
+            continue
         name = declared(inner)
         if name is not None and name.type in ("identifier", "field_identifier", "qualified_identifier"):
             yield _c_detail(kind, source(name, text).replace("::", "."), name)
@@ -112,7 +115,11 @@ def _cpp_namespace(node: Node, text: bytes) -> Iterator[NodeDefinition]:
 
 
 _CPP = Details(
-    {**_C.finders, "namespace_definition": _cpp_namespace},
+    {
+        **_C.finders,
+        "namespace_definition": _cpp_namespace,
+        "namespace_alias_definition": named_details("namespace"),
+    },
     _C.descend | types("class_specifier"),
 )
 
@@ -176,6 +183,8 @@ def _zig_variable(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     if name is None or not stands_in(node, "source_file", *_ZIG_CONTAINERS):
         return
     value = node.named_children[-1]
+    if value.type == "error_set_declaration":
+        yield from (detail("enum_member", one, text)._replace(own=one) for one in value.named_children)
     if value.type not in _ZIG_CONTAINERS and value.type != "error_set_declaration":
         yield detail("constant" if has_word(node, name, text, b"const") else "variable", name, text)
 
@@ -185,7 +194,7 @@ _ZIG_CONTAINERS: Final = types("struct_declaration union_declaration enum_declar
 
 def _zig_field(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     name = node.child_by_field_name("name")
-    if name is not None:
+    if name is not None and source(name, text) != "_":
         yield detail("enum_member" if stands_in(node, "enum_declaration") else "field", name, text)
 
 
@@ -271,11 +280,17 @@ _KOTLIN = Details(
 
 
 def _scala_value(node: Node, text: bytes) -> Iterator[NodeDefinition]:
-    name = node.child_by_field_name("pattern") or node.child_by_field_name("name")
-    if name is not None and name.type == "identifier" and stands_in(node, *_SCALA_SCOPES):
-        yield detail("constant" if node.type.startswith("val") else "variable", name, text)
+    pattern = node.child_by_field_name("pattern") or node.child_by_field_name("name")
+    stack = [pattern] if pattern is not None and stands_in(node, *_SCALA_SCOPES) else []
+    while stack:
+        name = stack.pop()
+        if name.type == "identifier":
+            yield detail("constant" if node.type.startswith("val") else "variable", name, text)
+        elif name.type in _SCALA_PATTERNS:
+            stack += reversed(name.named_children)
 
 
+_SCALA_PATTERNS: Final = types("identifiers tuple_pattern case_class_pattern typed_pattern")
 _SCALA_SCOPES: Final = types("compilation_unit template_body package_clause enum_body with_template_body")
 
 
@@ -375,10 +390,16 @@ def _swift_property(node: Node, text: bytes) -> Iterator[NodeDefinition]:
         if b"let" in text[node.start_byte : node.end_byte][:60].split()
         else "variable"
     )
-    for pattern in node.children_by_field_name("name"):
+    stack = list(reversed(node.children_by_field_name("name")))
+    while stack:
+        pattern = stack.pop()
         name = pattern.child_by_field_name("bound_identifier")
+        if name is None and pattern.type == "simple_identifier" and not stands_in(pattern, "property_declaration"):
+            name = pattern
         if name is not None:
             yield detail(kind, name, text)
+        elif pattern.type == "pattern":  # ``let (a, b) = pair``
+            stack += reversed(pattern.named_children)
 
 
 _SWIFT = Details(

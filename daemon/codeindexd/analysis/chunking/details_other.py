@@ -109,7 +109,23 @@ _ELIXIR_DIRECTIVES: Final = types(
 )
 
 
-_ELIXIR = Details({"unary_operator": _elixir_attribute}, types("do_block"))
+def _elixir_fields(node: Node, text: bytes) -> Iterator[NodeDefinition]:
+    """Yield the fields of ``defstruct [:name, age: 0]`` and ``defexception [:message]``."""
+    if not text.startswith((b"defstruct", b"defexception"), node.start_byte):
+        return
+    arguments = child_of_type(node, "arguments")
+    stack = list(arguments.named_children) if arguments is not None else []
+    while stack:
+        one = stack.pop(0)
+        if one.type in ("list", "keywords"):
+            stack += one.named_children
+        elif one.type == "atom":
+            yield detail("field", one, text)._replace(own=one)
+        elif one.type == "pair" and (key := one.child_by_field_name("key")) is not None:
+            yield NodeDefinition("field", source(key, text).rstrip(": "), scopes=False, is_detail=True, own=one)
+
+
+_ELIXIR = Details({"unary_operator": _elixir_attribute, "call": _elixir_fields}, types("do_block"))
 
 
 def _julia_constant(node: Node, text: bytes) -> Iterator[NodeDefinition]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -26,17 +27,80 @@ def _python_assignment(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     assignment = node.named_children[0] if node.named_children else None
     while assignment is not None and assignment.type == "assignment":
         left = assignment.child_by_field_name("left")
-        names = (
-            [] if left is None else left.named_children if left.type in ("pattern_list", "tuple_pattern") else [left]
-        )
-        for name in names:
-            if name.type == "identifier":
-                yield detail("constant" if text[name.start_byte : name.end_byte].isupper() else "variable", name, text)
-        assignment = assignment.child_by_field_name("right")
+        right = assignment.child_by_field_name("right")
+        if left is not None and left.type == "identifier":
+            yield from _python_variable(left, right, text)
+        elif left is not None:
+            yield from (_python_detail(name, text) for name in _python_bound(left))
+        assignment = right
+
+
+def _python_bound(pattern: Node) -> Iterator[Node]:
+    """Yield the names that a pattern binds, such as ``a``, ``b`` and ``c`` of ``a, (b, *c)``."""
+    stack = [pattern]
+    while stack:
+        node = stack.pop()
+        if node.type == "identifier":
+            yield node
+        elif node.type in _PYTHON_PATTERNS:
+            stack += reversed(node.named_children)
+
+
+_PYTHON_PATTERNS: Final = types("pattern_list tuple_pattern list_pattern list_splat_pattern")
+
+
+def _python_detail(name: Node, text: bytes) -> NodeDefinition:
+    return detail("constant" if text[name.start_byte : name.end_byte].isupper() else "variable", name, text)
+
+
+def _python_variable(name: Node, value: Node | None, text: bytes) -> Iterator[NodeDefinition]:
+    """Yield a variable, a constant, a member of an enum, or the type that the value makes, with its fields."""
+    function = value.child_by_field_name("function") if value is not None and value.type == "call" else None
+    word = source(function, text).rpartition(".")[2] if function is not None else ""
+    kind = _PYTHON_TYPES.get(word, "")
+    if not kind or value is None:
+        is_member = _is_in_enum(name, text)
+        yield detail("enum_member", name, text) if is_member else _python_detail(name, text)
+        return
+    yield detail(kind, name, text)._replace(scopes=True)
+    arguments = value.child_by_field_name("arguments")
+    if kind == "class" and arguments is not None and arguments.named_child_count > 1:
+        yield from _python_fields(arguments.named_children[1], text)
+
+
+def _python_fields(fields: Node, text: bytes) -> Iterator[NodeDefinition]:
+    """Yield the fields of ``namedtuple("P", "x y")``, ``NamedTuple("P", [("x", int)])`` and the like."""
+    names = [fields] if fields.type == "string" else fields.named_children
+    for one in names:
+        first = one.named_children[0] if one.type in ("tuple", "pair") and one.named_children else one
+        content = child_of_type(first, "string_content") if first.type == "string" else None
+        for match in _FIELD.finditer(text, content.start_byte, content.end_byte) if content is not None else ():
+            yield NodeDefinition("field", match[0].decode(), own=content, scopes=False, is_detail=True)
+
+
+_FIELD: Final = re.compile(rb"[A-Za-z_]\w*")
+_PYTHON_TYPES: Final = {
+    "NamedTuple": "class", "NewType": "type", "ParamSpec": "type", "TypeVar": "type", "TypeVarTuple": "type",
+    "TypedDict": "class", "namedtuple": "class",
+}  # fmt: skip
+
+
+def _is_in_enum(name: Node, text: bytes) -> bool:
+    """Return True for a name in the body of a class whose base is ``Enum`` or ``Flag``, or has such a name."""
+    node: Node | None = name.parent
+    for kind in ("expression_statement", "block", "class_definition"):
+        node = node.parent if node is not None else None
+        if node is None or node.type != kind:
+            return False
+    bases = node.child_by_field_name("superclasses") if node is not None else None
+    if bases is None or text.startswith(b"_", name.start_byte):
+        return False
+    return any(source(one, text).endswith(("Enum", "Flag")) for one in bases.named_children)
 
 
 def _python_type(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     left = node.child_by_field_name("left")
+    left = (child_of_type(left, "generic_type") or left) if left is not None else None
     name = child_of_type(left, "identifier") if left is not None else None
     if name is not None:
         yield detail("type", name, text)
@@ -64,10 +128,44 @@ def _js_variables(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     for declarator in node.named_children:
         name = declarator.child_by_field_name("name") if declarator.type == "variable_declarator" else None
         value = declarator.child_by_field_name("value") if name is not None else None
+        if value is not None and _is_require(value, text):
+            continue
         if name is not None and name.type in _JS_PATTERNS:
             yield from (detail(kind, bound, text) for bound in _js_bound(name))
         elif name is not None and name.type == "identifier" and (value is None or value.type not in _JS_DEFINING):
             yield detail(kind, name, text)
+
+
+def _is_require(value: Node, text: bytes) -> bool:
+    """Return True for an import: ``require("a")``, or a member of it."""
+    while value.type == "member_expression" and (inner := value.child_by_field_name("object")) is not None:
+        value = inner
+    function = value.child_by_field_name("function") if value.type == "call_expression" else None
+    return function is not None and text[function.start_byte : function.end_byte] == b"require"
+
+
+def _js_exported(node: Node, text: bytes) -> Iterator[NodeDefinition]:
+    """Yield what a module exports or an object gets by an assignment outside functions: ``exports.a = 1``."""
+    if not stands_in(node, "program"):
+        return
+    assignment = node.named_children[0] if node.named_children else None
+    while assignment is not None and assignment.type == "assignment_expression":
+        left, value = assignment.child_by_field_name("left"), assignment.child_by_field_name("right")
+        name = left.child_by_field_name("property") if left is not None and left.type == "member_expression" else None
+        if left is not None and name is not None and value is not None and value.type not in _JS_NOT_VALUES:
+            owner = left.child_by_field_name("object")
+            path = source(owner, text) if owner is not None else ""
+            is_same = text[value.start_byte : value.end_byte] == text[name.start_byte : name.end_byte]
+            if path in ("exports", "module.exports") and not is_same and not _is_require(value, text):
+                yield detail("variable", name, text)
+            elif owner is not None and owner.type == "identifier" and text[name.start_byte : name.end_byte].isupper():
+                yield detail("constant", name, text)._replace(scope=path)
+        assignment = value
+
+
+_JS_NOT_VALUES: Final = types(
+    "arrow_function function_expression generator_function class function object assignment_expression"
+)
 
 
 def _js_bound(pattern: Node) -> Iterator[Node]:
@@ -107,6 +205,7 @@ _JS = {
     "lexical_declaration": _js_variables,
     "variable_declaration": _js_variables,
     "field_definition": _js_field,
+    "expression_statement": _js_exported,
 }
 _JAVASCRIPT = Details(_JS, types("export_statement class_declaration class_body"))
 _TYPESCRIPT = Details(
@@ -165,8 +264,10 @@ _PHP = Details(
 def _ruby_assignment(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     left = node.child_by_field_name("left")
     for name in [] if left is None else left.named_children if left.type == "left_assignment_list" else [left]:
-        if name.type == "constant" and (kind := _ruby_new_type(node.child_by_field_name("right"), text)):
+        value = node.child_by_field_name("right")
+        if name.type == "constant" and (kind := _ruby_new_type(value, text)):
             yield detail(kind, name, text)._replace(scopes=True)
+            yield from _ruby_struct_fields(value, text)
         elif name.type == "constant":
             yield detail("constant", name, text)
 
@@ -181,6 +282,14 @@ def _ruby_new_type(value: Node | None, text: bytes) -> str:
     return _RUBY_NEW_TYPES.get(f"{source(receiver, text)}.{source(method, text)}", "")
 
 
+def _ruby_struct_fields(value: Node | None, text: bytes) -> Iterator[NodeDefinition]:
+    """Yield the fields of ``Struct.new(:x, :y)`` and ``Data.define(:x)``."""
+    arguments = value.child_by_field_name("arguments") if value is not None else None
+    for symbol in arguments.named_children if arguments is not None else ():
+        if symbol.type == "simple_symbol":
+            yield detail("property", symbol, text)._replace(own=symbol)
+
+
 _RUBY_NEW_TYPES: Final = {
     "Class.new": "class", "Data.define": "class", "Module.new": "module", "Struct.new": "class",
 }  # fmt: skip
@@ -191,7 +300,14 @@ def _ruby_call(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     kind = _RUBY_CALLS.get(source(method, text)) if method is not None and arguments is not None else None
     if kind is None or arguments is None:
         return
-    symbols = [child for child in arguments.named_children if child.type in ("simple_symbol", "string")]
+    symbols = [
+        child
+        for child in arguments.named_children
+        if child.type == "simple_symbol" or (child.type == "string" and child_of_type(child, "interpolation") is None)
+    ]
+    if method is not None and text.startswith(b"def_delegator", method.start_byte):
+        is_list = method.end_byte - method.start_byte == len(b"def_delegators")
+        symbols = symbols[1:] if is_list else symbols[-1:]  # the first is what they are delegated to
     for symbol in symbols if kind == "property" else symbols[:1]:
         yield detail(kind, symbol, text)
 
@@ -199,6 +315,9 @@ def _ruby_call(node: Node, text: bytes) -> Iterator[NodeDefinition]:
 _RUBY_CALLS: Final = {
     "attr_accessor": "property", "attr_reader": "property", "attr_writer": "property", "alias_method": "method",
     "define_method": "method", "def_delegator": "method", "def_delegators": "property", "delegate": "property",
+    "alias_attribute": "method", "attribute": "property", "belongs_to": "property", "cattr_accessor": "property",
+    "class_attribute": "property", "has_and_belongs_to_many": "property", "has_many": "property",
+    "has_one": "property", "mattr_accessor": "property", "scope": "method",
 }  # fmt: skip
 _RUBY = Details(
     {"assignment": _ruby_assignment, "call": _ruby_call, "alias": named_details("method")},
@@ -215,6 +334,8 @@ def _lua_variables(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     for number, name in enumerate(names.named_children):
         value = values.named_children[number] if values is not None and number < values.named_child_count else None
         if value is not None and value.type == "function_definition":
+            if number and name.type == "identifier":  # the first is known as a function with a node of its own
+                yield detail("function", name, text)
             continue
         if name.type == "identifier":
             yield detail("variable", name, text)

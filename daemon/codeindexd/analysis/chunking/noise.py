@@ -131,6 +131,13 @@ _ENUM_WORDS: Final = tuple(
     prefix + word for prefix in (b"NS_", b"CF_") for word in (b"ENUM", b"OPTIONS", b"CLOSED_", b"ERROR_")
 )
 _FUN_INTERFACE: Final = re.compile(rb"^[^\n\"]*?\b(fun)(?=[ \t]+interface\b)", re.MULTILINE)
+_DELEGATE: Final = _Macro(  # ``class A(val b: B) : C by b {``, whose body the grammar takes for a lambda
+    re.compile(rb"(by(?<=\sby)[ \t]+[\w.]++)(?=[ \t]*+\{)"),
+    re.compile(
+        rb"\b(?:class|object)\b(?:[^(){};\n]|\n(?!\s*+(?:[\w@]+\s+)*(?:val|var|fun)\b)"
+        rb"|\((?:[^()]|\((?:[^()]|\([^()]*\))*+\))*+\))*+\Z"
+    ),
+)
 _WHEN_GUARD: Final = re.compile(rb"(?:^|(?<=[{;]))[ \t]*+(?:!?is|!?in)\s[^\n]*?\s(if\b[^\n]*?)(?=->)", re.MULTILINE)
 _UNSEPARATED: Final = re.compile(rb"(?<=[\w)>\]?])[ \t](?=[ \t]*\})")  # Kotlin's grammar wants a line end here
 _SQL_COMMAND: Final = re.compile(  # of a client (``DELIMITER $$``, ``GO``), and the definers of MySQL
@@ -183,8 +190,9 @@ def without_noise(text: bytes, language: str) -> bytes:
         return _without_macros(text, _BEFORE_KEYWORD)
     if language == "sql":
         return _blanked(text, _SQL_COMMAND)
-    if language == "kotlin" and b"interface" in text:
-        return _blanked(text, _FUN_INTERFACE)
+    if language == "kotlin":
+        text = _blanked(text, _FUN_INTERFACE) if b"interface" in text else text
+        return _without_macros(text, _DELEGATE) if b" by " in text else text
     return text
 
 

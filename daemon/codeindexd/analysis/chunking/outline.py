@@ -13,6 +13,7 @@ from codeindexd.analysis.chunking.lines import Lines
 from codeindexd.analysis.chunking.rules import METHOD_OWNERS, NodeDefinition, Rules, kind_in
 
 _CODE = frozenset({"function", "method", "macro", "test"})
+_MADE_TYPES = frozenset({"class", "object"})
 MAX_DEFINITIONS = 50_000  # in one file; beyond that it is data
 
 
@@ -70,8 +71,9 @@ def find_definitions(root: Node, lines: Lines, grammar: Grammar) -> list[FoundDe
                 for definition in finder(child, lines.text):
                     if not definition.name:
                         continue
-                    is_next = rest is not None and definition.kind == rest.kind  # it ends ``rest``, and is not in it
-                    item = _found(child, lines, definition, owner, rest.container if rest and is_next else inside)
+                    is_next = rest is not None and definition.kind == rest.kind  # it does not stand in ``rest``
+                    around = container if before is not None and not before.listed else inside
+                    item = _found(child, lines, definition, owner, rest.container if rest and is_next else around)
                     found.append(item)
                     if definition.is_rest:
                         if rest is not None:
@@ -149,6 +151,8 @@ def _kind_of(definition: NodeDefinition, owner: FoundDefinition | None, containe
     if definition.is_detail:
         is_member = container is not None and container.kind in METHOD_OWNERS
         return "field" if definition.kind == "variable" and is_member else definition.kind
+    if owner is None and container is not None and container.is_detail and container.kind in _MADE_TYPES:
+        owner = container  # ``Point = Struct.new do ... end``
     return kind_in(definition.kind, owner.kind if owner is not None else "")
 
 

@@ -47,7 +47,7 @@ _BY_KEYWORD: Final = re.compile(
     + _MODIFIERS
     + rb"("
     + b"|".join(_KEYWORDS)
-    + rb")\s++(?:self\.|\([^()\n]*\)\s*)?([A-Za-z_][\w.]*[?!]?)"
+    + rb")\s++(?:self\.|\([^()\n]*\)\s*|(?:class|struct|interface)\s++)?([A-Za-z_][\w.]*[?!]?)"
 )
 _C_FUNCTION: Final = re.compile(
     rb"[ \t]*+(?:[A-Za-z_][\w:]*(?:<[^;{}()]*>)?[\s*&]+)+[*&]*((?:\w+::)*~?\w+)\s*\([^;]*(?:\{|\)|,)\s*$"
@@ -67,6 +67,15 @@ _SQL_CREATE: Final = re.compile(  # ``CREATE OR REPLACE FUNCTION app.f``, also w
     rb"(" + b"|".join(_SQL_KINDS) + rb")\s++(?:concurrently\s+)?(?:if\s+not\s+exists\s+)?"
     rb"(?:[\"`\[]?\w+[\"`\]]?\s*\.\s*)*[\"`\[]?(\w+)",
     re.IGNORECASE,
+)
+_RUST_MACROS: Final = (
+    (
+        (b"thread_local!", b"lazy_static!"),
+        re.compile(rb"^[ \t]++(?:pub(?:\([^()\n]*\))?\s+)?static\s+(?:ref\s+)?(\w++)\s*:", re.MULTILINE),
+        "variable",
+    ),
+    ((b"bitflags!",), re.compile(rb"^[ \t]++(?:pub\s+)?struct\s+(\w++)\s*:", re.MULTILINE), "struct"),
+    ((b"bitflags!",), re.compile(rb"^[ \t]++const\s+(\w++)\s*=", re.MULTILINE), "constant"),
 )
 _NOT_FUNCTIONS: Final = frozenset(
     b"if while for switch return else do sizeof catch new throw delete case goto using typedef define".split()
@@ -198,6 +207,7 @@ def more_definitions(
         *_guesses(parsed, lines, grammar.name),
         *_swallowed(found, lines, grammar.name),
         *(made_by_macros(lines.text) if grammar.name == "c" else ()),
+        *(_in_rust_macros(lines.text) if grammar.name == "rust" else ()),
     ]
     out: list[FoundDefinition] = []
     ends = IndentedEnds(lines)
@@ -240,6 +250,14 @@ def _guesses(parsed: ParsedText, lines: Lines, language: str) -> Iterator[tuple[
         for row in range(first, min(last, lines.count)):
             if (guess := _guess(row, lines, language)) is not None:
                 yield guess
+
+
+def _in_rust_macros(text: bytes) -> Iterator[tuple[str, str, int]]:
+    """Yield what ``thread_local!``, ``lazy_static!`` and ``bitflags!`` define, whose content is no tree."""
+    for words, pattern, kind in _RUST_MACROS:
+        if any(word in text for word in words):
+            for match in pattern.finditer(text):
+                yield kind, match[1].decode(), match.start(1)
 
 
 def _line(row: int, lines: Lines) -> bytes:

@@ -284,6 +284,15 @@ RUST = Rules(
     attach=types("line_comment block_comment attribute_item"),
     own_keyword=True,
 )
+
+
+def _scala_given(node: Node, text: bytes) -> NodeDefinition | None:
+    """Return an object for a given instance with members, a constant for one with a value."""
+    body = node.child_by_field_name("body")
+    has_members = body is not None and body.type.endswith("template_body")
+    return named("object" if has_members else "constant")(node, text)
+
+
 SCALA = Rules(
     definitions={
         "class_definition": named("class"),
@@ -293,7 +302,7 @@ SCALA = Rules(
         "enum_definition": named("enum"),
         "function_definition": named("function"),
         "function_declaration": named("function"),
-        "given_definition": named("constant"),
+        "given_definition": _scala_given,
         "type_definition": named("type"),
     },
     keywords=(b"def ", b"class ", b"object ", b"trait ", b"enum ", b"given ", b"type "),

@@ -54,6 +54,12 @@ def _haskell_signature(node: Node, text: bytes) -> NodeDefinition | None:
     return _haskell("method")(node, text)
 
 
+def _haskell_bind(node: Node, text: bytes) -> NodeDefinition | None:
+    """Return a function for a definition without parameters; None for a variable inside a function."""
+    parent = node.parent
+    return None if parent is not None and parent.type == "local_binds" else _haskell("function")(node, text)
+
+
 def _haskell_foreign(node: Node, text: bytes) -> NodeDefinition | None:
     signature = node.child_by_field_name("signature")
     return _haskell("function")(signature, text) if signature is not None else None
@@ -73,7 +79,7 @@ def _haskell_pattern(node: Node, text: bytes) -> NodeDefinition | None:
 HASKELL = Rules(
     definitions={
         "function": _haskell("function"),
-        "bind": _haskell("function"),
+        "bind": _haskell_bind,
         "signature": _haskell_signature,
         "foreign_import": _haskell_foreign,
         "pattern_synonym": _haskell_pattern,
@@ -85,7 +91,7 @@ HASKELL = Rules(
         "class": _haskell("class"),
         "instance": _haskell_instance,
     },
-    descend=types("declarations class instance class_declarations instance_declarations"),
+    descend=types("declarations class instance class_declarations instance_declarations function bind local_binds"),
     attach=types("comment haddock pragma signature"),
     transparent=types("imports declarations"),
     clauses=True,

@@ -10,6 +10,7 @@ from codeindexd.analysis.chunking.rules import Namer, NodeDefinition, Rules, chi
 
 _JS_VALUES = dict.fromkeys(("arrow_function", "function_expression", "function", "generator_function"), "function")
 _JS_VALUES |= {"class": "class", "object": "object"}
+_JS_WRAPPERS = types("as_expression satisfies_expression parenthesized_expression")
 _ELIXIR_KINDS = {
     "def": "function",
     "defp": "function",
@@ -38,14 +39,25 @@ def _js_member(node: Node, text: bytes) -> str:
     return path.replace(".prototype.", ".").removesuffix(".prototype")
 
 
-def _js_value_kind(value: Node | None) -> str:
-    """Return an unlisted definition for an object literal, as the scope of its functions."""
-    return _JS_VALUES.get(value.type, "") if value is not None else ""
+def _js_value_kind(value: Node | None, text: bytes = b"") -> str:
+    """Return the kind of definition that a value is; "object" for a literal, which is only the scope of its functions.
+
+    A type may follow the value, as in ``{ f() {} } as const``, and a literal may be frozen.
+    """
+    while value is not None and value.type in _JS_WRAPPERS and value.named_children:
+        value = value.named_children[0]
+    if value is None:
+        return ""
+    if value.type == "call_expression":
+        function, arguments = value.child_by_field_name("function"), value.child_by_field_name("arguments")
+        is_frozen = function is not None and arguments is not None and source(function, text) == "Object.freeze"
+        return "object" if is_frozen and arguments is not None and child_of_type(arguments, "object") else ""
+    return _JS_VALUES.get(value.type, "")
 
 
 def _js_assigned(left: str, right: str) -> Namer:
     def namer(node: Node, text: bytes) -> NodeDefinition | None:
-        kind = _js_value_kind(node.child_by_field_name(right))
+        kind = _js_value_kind(node.child_by_field_name(right), text)
         target = node.child_by_field_name(left) if kind else None
         if target is None:
             return None
@@ -90,7 +102,7 @@ _JS_ADDING = frozenset({"assign", "assignIn", "defaults", "extend", "merge", "mi
 
 
 def _js_pair(node: Node, text: bytes) -> NodeDefinition | None:
-    kind = _js_value_kind(node.child_by_field_name("value"))
+    kind = _js_value_kind(node.child_by_field_name("value"), text)
     key = node.child_by_field_name("key") if kind else None
     if key is None or key.type not in ("property_identifier", "string"):
         return None
@@ -141,13 +153,20 @@ _JS_METHOD = re.compile(  # possessive and bounded, so that it takes linear time
 )
 """A method of an object literal, up to its body: ``{ f() {``. No keyword shows that it is there."""
 
+
+def _ts_module(node: Node, text: bytes) -> NodeDefinition | None:
+    """Return a module, whose name may be a string: ``declare module "a" { ... }``."""
+    name = node.child_by_field_name("name")
+    return NodeDefinition("module", source(name, text).strip("\"'"), name_node=name) if name is not None else None
+
+
 _TS_DEFINITIONS = _JS_DEFINITIONS | {
     "abstract_class_declaration": named("class"),
     "interface_declaration": named("interface"),
     "type_alias_declaration": named("type"),
     "enum_declaration": named("enum"),
-    "internal_module": named("module"),
-    "module": named("module"),
+    "internal_module": _ts_module,
+    "module": _ts_module,
     "function_signature": named("function"),
     "method_signature": _js_method,
     "abstract_method_signature": _js_method,

@@ -35,6 +35,7 @@ _UNLESS_STATED: Final = {  # for definitions without a modifier, where the langu
 _WITH_MODIFIERS: Final = frozenset({*_UNLESS_STATED, "typescript", "tsx", "javascript"})
 _WITH_VISIBILITY: Final = _WITH_MODIFIERS | {"c", "cpp", "elixir", "ruby"}
 _PUBLIC_OWNERS: Final = frozenset({"interface", "trait", "enum"})
+_ELIXIR_PRIVATE: Final = (b"defp ", b"defp(", b"defmacrop", b"defguardp")
 _READ: Final = 300  # bytes before a name, in which its modifiers are looked for
 
 
@@ -63,7 +64,7 @@ def visibility(definition: FoundDefinition, text: bytes, language: str, labels: 
     if language == "c":
         return Visibility.PRIVATE if _STATIC.search(head) else Visibility.UNKNOWN
     if language == "elixir":
-        return Visibility.PRIVATE if head.startswith((b"defp", b"defmacrop", b"defguardp")) else Visibility.PUBLIC
+        return Visibility.PRIVATE if head.startswith(_ELIXIR_PRIVATE) else Visibility.PUBLIC
     return _by_modifier(definition, head, language)
 
 
