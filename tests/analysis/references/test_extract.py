@@ -188,6 +188,52 @@ def test_what_is_blanked_before_parsing_counts() -> None:
     assert not {"d", "e", "if", "int"} & {name for _, _, _, name in found}
 
 
+@pytest.mark.parametrize(
+    ("language", "source", "expected"),
+    [
+        ("bash", 'W=1\nf() { local X=1; echo "$X ${W}"; W=2; }\nX=2\n', {(2, USE, "W")}),
+        ("elixir", "defmodule A do\n  @limit 3\n  def f(b), do: 1 + b + @limit\nend\n", {(3, USE, "limit")}),
+        ("go", "package p\ntype I interface { B }\nvar x = R[K]{}\n", {(2, INHERIT, "B"), (3, USE, "R"), (3, USE, "K")}),
+        ("haskell", "f, g :: Int\nf = 1\ng = f\n", {(1, USE, "Int"), (3, USE, "f")}),
+        ("javascript", "const a = () => <div><B/></div>;\n", {(1, CALL, "B")}),
+        ("php", "<?php class A { function f() { add([$this, 'g'], [B::class, 'h']); } }\n",
+         {(1, CALL, "add"), (1, USE, "g"), (1, USE, "B"), (1, USE, "h")}),
+        ("python", "class A: pass\ndef f(x: list['A'] | None, y: 'B | A', z='A') -> 'A': pass\n",
+         {(2, USE, "A")}),
+        ("ruby", "class A\n  rescue_from E, with: :f\n  alias :g :f\n  def f; end\nend\n",
+         {(2, CALL, "rescue_from"), (2, USE, "E"), (2, USE, "f"), (3, USE, "f")}),
+        ("rust", "fn f() { A::<u8>::new(1) }\nimpl A {}\n", {(1, USE, "A"), (1, CALL, "new"), (2, USE, "A")}),
+    ],
+)  # fmt: skip
+def test_names_in_idioms_are_references(language: str, source: str, expected: set[tuple[int, int, str]]) -> None:
+    assert {(one.line, one.kind, one.name) for one in references(source, language)} == expected
+
+
+def test_pairs_and_types_with_arguments_are_receivers() -> None:
+    php = references("<?php class A { function f() { add([$this, 'g'], [B::class, 'h']); } }\n", "php")
+    assert {(one.qualifier, one.name) for one in php} >= {("$this", "g"), ("B", "h")}
+    rust = references("fn f() { A::<Vec<u8>>::new(1); x.y::<u8>().z(); }\n", "rust")
+    assert ("A", "new") in {(one.qualifier, one.name) for one in rust}
+
+
+def test_an_export_under_another_name_is_an_alias() -> None:
+    found = references("function a() {}\nexport { a as b };\n", "javascript")
+    assert (ALIAS, "b", "a") in {(one.kind, one.name, one.qualifier) for one in found}
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ('source "$(dirname "$0")/lib/a.sh"', "lib:a.sh"),
+        ('. "${BASH_SOURCE%/*}/a.sh" || exit', ":a.sh"),
+        ("source $DIR/a.sh", ":a.sh"),
+        ("source './b/a.sh'", "./b:a.sh"),
+    ],
+)
+def test_a_sourced_file_may_be_found_by_a_command(line: str, path: str) -> None:
+    assert [f"{one.qualifier}:{one.name}" for one in references(line + "\n", "bash") if one.kind is IMPORT] == [path]
+
+
 def test_macros_refer_to_functions_by_a_part_of_their_names() -> None:
     source = "DEFINE_SHOW_ATTRIBUTE(a);\nstatic DEVICE_ATTR_RW(b);\nDEFINE_SEQ_ATTRIBUTE(c);\n"
     found = {(one.line, one.name) for one in references(source, "c")}

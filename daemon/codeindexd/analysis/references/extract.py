@@ -12,6 +12,7 @@ from tree_sitter import Language, Node, Query, QueryCursor
 
 from codeindexd.analysis.references.codec import NO_REFERENCES, Columns
 from codeindexd.analysis.references.imports import Import
+from codeindexd.analysis.references.literals import READERS
 from codeindexd.analysis.references.rules import RULES, VARIABLE, ReferenceRules, Scope
 from codeindexd.analysis.references.scopes import Hidden, Scopes
 from codeindexd.types import ReferenceKind
@@ -27,6 +28,8 @@ _MOST_STEPS = 1_600_000_000  # nodes times depth: a query takes time in proporti
 _MOST_LEVELS = 4  # between the word of an import and its statement
 _TYPE = 16  # added to the kind of a type, while it matters
 _QUOTED = re.compile(rb"[\"'](\w+)[\"']")
+_TYPE_NAME = re.compile(rb"[A-Za-z_]\w*")
+_CALLABLE = re.compile(rb"(?:\[|array\()\s*+(\$?\w++)(?:::class)?\s*+,\s*+[\"'](\w++)[\"']")
 _NEWLINE = ord("\n")
 _WORD = re.compile(  # a word, what shows that it is called, an import; strings, comments and directives are neither
     rb"\"(?:[^\"\\\n]|\\.)*+\"?|'(?:[^'\\\n]|\\.){1,10}+'|//[^\n]*+|/\*.*?\*/"
@@ -66,8 +69,14 @@ def references_in(
     captured = cursor.captures(root)
     collector = _Collector(text, rules, defined, defined.keys() - members)
     collector.skip(captured.get("skip", ()))
+    collector.add_members(captured.get("literal", ()), language)
+    collector.add_callables(captured.get("callable", ()))
     collector.add(captured.get("inherit", ()), ReferenceKind.INHERIT)
     collector.add(captured.get("call", ()), ReferenceKind.CALL)
+    collector.add(
+        [node for node in captured.get("component", ()) if not text[node.start_byte : node.start_byte + 1].islower()],
+        ReferenceKind.CALL,
+    )
     called, used = _by_bracket(captured.get("maybe", ()), text)
     collector.add(called, ReferenceKind.CALL)
     collector.add(used, ReferenceKind.USE)
@@ -87,6 +96,7 @@ def references_in(
         collector.add_known(captured.get("name", ()), ReferenceKind.USE, bound, scopes)
     else:
         collector.add_unless(captured.get("name", ()), ReferenceKind.USE, local)
+    collector.add_quoted(captured.get("quoted", ()))
     collector.add_words(unread, local if rules.scope is Scope.PACKAGE else None)
     collector.hide(bound, captured.get("global", ()), scopes)
     collector.add_symbols(captured.get("symbol", ()))
@@ -94,6 +104,7 @@ def references_in(
     collector.add_implied(implied)
     collector.add_exports()
     collector.add_defaults(captured.get("default", ()))
+    collector.add_exported(captured.get("exported", ()))
     collector.add_setters(captured.get("setter", ()))
     return collector.columns()
 
@@ -163,7 +174,8 @@ class _Collector:
         self._spans: set[tuple[int, int]] = set()  # of import statements
         self._imports: list[tuple[int, Import]] = []
         self._found: list[tuple[int, int, bytes]] = []  # offset, kind, name
-        self._defaults: list[tuple[int, bytes]] = []  # offset, name
+        self._aliases: list[tuple[int, bytes, bytes]] = []  # offset, alias, name
+        self._typed: dict[int, bytes] = {}  # qualifiers that are not written before a name, by offset
 
     def skip(self, nodes: Iterable[Node]) -> None:
         """Ignore these places from now on."""
@@ -321,7 +333,44 @@ class _Collector:
 
     def add_defaults(self, nodes: Iterable[Node]) -> None:
         """Let ``default`` be another name of what the module exports without a name."""
-        self._defaults += [(node.start_byte, self._text[node.start_byte : node.end_byte]) for node in nodes]
+        self._aliases += [(node.start_byte, b"default", self._text[node.start_byte : node.end_byte]) for node in nodes]
+
+    def add_exported(self, nodes: Iterable[Node]) -> None:
+        """Add the other names that a module gives to what it exports: ``b`` of ``export { a as b }``."""
+        for node in nodes:
+            name, alias = node.child_by_field_name("name"), node.child_by_field_name("alias")
+            if name is not None and alias is not None:
+                other, own = (self._text[one.start_byte : one.end_byte] for one in (alias, name))
+                self._aliases.append((name.start_byte, other, own))
+
+    def add_members(self, literals: Iterable[Node], language: str) -> None:
+        """Add the members that literals name, with the type of the literal as their receiver."""
+        read = READERS.get(language)
+        if read is None:
+            return
+        for node in literals:
+            for offset, name, kind in read(node, self._text):
+                if offset not in self._taken:
+                    self._taken.add(offset)
+                    self._typed[offset] = kind
+                    self._found.append((offset, int(ReferenceKind.USE) | _TYPE, name))
+
+    def add_callables(self, nodes: Iterable[Node]) -> None:
+        """Add the methods that pairs of an object and a name stand for: ``[$this, 'run']``, ``[A::class, 'run']``."""
+        for node in nodes:
+            match = _CALLABLE.match(self._text, node.start_byte, node.end_byte)
+            if match is not None:
+                self._typed[match.start(2)] = match[1]
+                self._found.append((match.start(2), int(ReferenceKind.USE), match[2]))
+
+    def add_quoted(self, nodes: Iterable[Node]) -> None:
+        """Add the types in strings that the file defines or imports."""
+        known = self._imported.union(self._plain)
+        for node in nodes:
+            for match in _TYPE_NAME.finditer(self._text, node.start_byte, node.end_byte):
+                is_member = match.start() > node.start_byte and self._is_member(match.start())
+                if (is_member or match[0] in known) and match.start() not in self._taken:
+                    self._found.append((match.start(), int(ReferenceKind.USE) | _TYPE, match[0]))
 
     def add_setters(self, nodes: Iterable[Node]) -> None:
         """Add calls of the methods of Ruby that assignments stand for: ``name=`` for ``x.name = 1``."""
@@ -370,10 +419,10 @@ class _Collector:
                 kinds.append(ReferenceKind.ALIAS)
                 names.append(one.alias.encode())
                 qualifiers.append(name)
-        for offset, name in self._defaults:
+        for offset, alias, name in self._aliases:
             offsets.append(offset)
             kinds.append(ReferenceKind.ALIAS)
-            names.append(b"default")
+            names.append(alias)
             qualifiers.append(name)
         starts = np.array(offsets, dtype=np.int64)
         order = np.argsort(starts, kind="stable")[:MAX_REFERENCES]
@@ -416,6 +465,9 @@ class _Collector:
             if match is not None:
                 receiver = match[1][::-1]
                 found[place] = receiver if receiver not in (b"", b"()") else EXPRESSION
+        if self._typed:
+            typed = self._typed
+            found = [typed.get(offset, qualifier) for offset, qualifier in zip(offsets, found, strict=True)]
         if self._variables:
             found = [
                 VARIABLE if offset in self._variables else qualifier
@@ -467,4 +519,6 @@ def _receiver_pattern(separators: tuple[bytes, ...]) -> re.Pattern[bytes]:
     concatenation) is not a member.
     """
     marks = b"|".join(re.escape(mark[::-1]) for mark in sorted(separators, key=len, reverse=True)) or b"(?!)"
-    return re.compile(rb"(?:%b)(?!\.)\s*((?:\)\()?(?:[\w$]+(?:(?:%b)(?=[\w$]))?)*)" % (marks, marks))
+    plain = rb"[^<>(){};=\"\n]{0,60}+"
+    arguments = rb"(?:>%b(?:>%b<%b)?<(?:::)?)?" % (plain, plain, plain)  # of a type, reversed: ``A::<B>``
+    return re.compile(rb"(?:%b)(?!\.)\s*%b((?:\)\()?(?:[\w$]+(?:(?:%b)(?=[\w$]))?)*)" % (marks, arguments, marks))

@@ -263,14 +263,18 @@ def elixir(text: str) -> Iterator[Import]:
         yield _of_path(match[1], ".", match[3] or "", match.start(1))
 
 
-_SOURCED = re.compile(r"""(?:\.|source)\s+["']?(\S+?)["']?\s*$""")
+_SOURCED = re.compile(
+    r"""(?:\.|source)\s+((?:"(?:\$\((?:[^()]|\([^()]*\))*\)|[^"])*"|'[^']*'|\$\([^()]*\)|[^\s"'])+)"""
+)
+_VARIABLES = re.compile(r"\$\((?:[^()]|\([^()]*\))*\)|\$\{[^}]*\}|\$\w+|(?<=.)['\"](?=.)")
 
 
 def bash(text: str) -> Iterator[Import]:
     """Read ``source "$DIR/a.sh"``; variables in the path are left out."""
     if match := _SOURCED.match(text):
-        path = re.sub(r'"|\$\{[^}]*\}|\$\([^)]*\)|\$\w+', "", match[1]).lstrip("/")
-        yield _of_path(path, "/", "", match.end(1) - len(path))
+        path = _VARIABLES.sub("", match[1]).strip("\"'").lstrip("/")
+        if path:
+            yield _of_path(path, "/", "", match.start(1) + match[1].rindex(path))
 
 
 _JULIA_NAMED = re.compile(r"([\w.!@]+)(?:\s+as\s+(\w+))?")

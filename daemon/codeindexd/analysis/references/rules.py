@@ -16,7 +16,12 @@ The captures of a query say what a name is:
   a plain name that the file does not define from meaning the definition of another file.
 - ``@skip``: no reference, such as the label of an argument.
 - ``@setter``: a member that is assigned to; it is also a call of the method ``name=``.
-- ``@default``: the name of what a module exports without one.
+- ``@default``: the name of what a module exports without one. ``@exported``: a statement that exports a name, perhaps
+  under another one.
+- ``@literal``: a literal whose type says of which type its members are; :mod:`.literals` reads it.
+- ``@component``: an element of JSX, which is a component unless it is written in small letters.
+- ``@quoted``: a string with types, such as an annotation of Python.
+- ``@callable``: a pair of an object and the name of its method, as in ``[$this, 'method']`` of PHP.
 - ``@import``: a statement that :mod:`.imports` reads. ``@_...``: only for a condition of the query. Conditions are
   slow, so words that import or mix in by a call are in tables instead.
 """
@@ -103,6 +108,8 @@ _PYTHON = ReferenceRules(
     [(function_definition) (lambda) (class_definition) (list_comprehension) (set_comprehension)
      (dictionary_comprehension) (generator_expression)] @scope
     (decorator (attribute object: (identifier) @use))
+    (type (string (string_content) @quoted))
+    (type (binary_operator (string (string_content) @quoted)))
     (class_definition body: (block (expression_statement (assignment right: [
       (identifier) @use (call arguments: (argument_list (identifier) @use))]))))
     [(import_statement) (import_from_statement)] @import
@@ -131,6 +138,7 @@ _JAVASCRIPT_QUERY: Final = """
     (catch_clause parameter: (identifier) @bound)
     [(function_declaration) (function_expression) (arrow_function) (method_definition) (generator_function)
      (generator_function_declaration) (class_body)] @scope
+    (export_specifier name: (identifier) alias: (_)) @exported
     (export_statement "default" value: (identifier) @default)
     (export_statement "default" declaration: (_ name: (_) @default))
     (assignment_expression
@@ -140,8 +148,10 @@ _JAVASCRIPT_QUERY: Final = """
     [(identifier) (shorthand_property_identifier)] @name
 """
 _JSX: Final = """
-    (jsx_opening_element name: [(identifier) @call (member_expression property: (property_identifier) @call)])
-    (jsx_self_closing_element name: [(identifier) @call (member_expression property: (property_identifier) @call)])
+    (jsx_opening_element name: [(identifier) @component (member_expression property: (property_identifier) @call)])
+    (jsx_closing_element name: (identifier) @skip)
+    (jsx_self_closing_element name: [
+      (identifier) @component (member_expression property: (property_identifier) @call)])
 """
 _JAVASCRIPT = ReferenceRules(
     _JAVASCRIPT_QUERY
@@ -180,7 +190,8 @@ _GO = ReferenceRules(
     (type_identifier) @type
     (keyed_element . (literal_element (identifier) @key))
     (field_declaration !name type: [(type_identifier) @inherit (qualified_type name: (type_identifier) @inherit)])
-    (type_elem [(type_identifier) @inherit (qualified_type name: (type_identifier) @inherit)])
+    (interface_type (type_elem [(type_identifier) @inherit (qualified_type name: (type_identifier) @inherit)]))
+    (composite_literal) @literal
     (short_var_declaration left: (expression_list (identifier) @bound))
     (range_clause left: (expression_list (identifier) @bound))
     (parameter_declaration name: (identifier) @bound)
@@ -208,6 +219,7 @@ _RUST = ReferenceRules(
     (token_tree (identifier) @maybe)
     (field_expression field: (field_identifier) @use)
     [(field_initializer field: (field_identifier) @use) (field_pattern name: (field_identifier) @use)]
+    [(struct_expression) (struct_pattern)] @literal
     (scoped_identifier name: (identifier) @use)
     (type_identifier) @use
     (impl_item trait: [
@@ -244,6 +256,7 @@ _JAVA = ReferenceRules(
     (inferred_parameters (identifier) @bound)
     (lambda_expression parameters: (identifier) @bound)
     (type_parameter (type_identifier) @skip)
+    (method_declaration name: (identifier) @skip)
     (package_declaration (_ (identifier) @skip))
     [(method_declaration) (constructor_declaration) (lambda_expression) (class_body)] @scope
     (import_declaration) @import
@@ -269,6 +282,7 @@ _KOTLIN = ReferenceRules(
     (parameter . (identifier) @bound)
     (class_parameter (identifier) @bound . (_))
     (value_argument . (identifier) @skip . (_))
+    (function_declaration name: (identifier) @skip)
     (type_parameter (identifier) @skip)
     [(function_declaration) (secondary_constructor) (anonymous_function) (lambda_literal) (class_body)] @scope
     (import) @import
@@ -335,6 +349,9 @@ _C_QUERY: Final = """
     (call_expression function: [(identifier) @call (field_expression field: (field_identifier) @call)])
     (field_expression field: (field_identifier) @use)
     (field_designator (field_identifier) @use)
+    (offsetof_expression member: (field_identifier) @use)
+    (declaration declarator: (init_declarator value: (initializer_list))) @literal
+    (compound_literal_expression) @literal
     (type_identifier) @type
     (function_declarator declarator: [(identifier) (field_identifier)] @skip)
     (init_declarator declarator: (identifier) @bound)
@@ -390,6 +407,7 @@ _CSHARP = ReferenceRules(
     (member_access_expression name: (identifier) @use)
     (member_binding_expression name: (identifier) @use)
     (attribute name: (identifier) @use)
+    (object_creation_expression initializer: (initializer_expression)) @literal
     (generic_name (identifier) @use)
     (variable_declarator name: (identifier) @bound)
     (parameter name: (identifier) @bound)
@@ -414,7 +432,8 @@ _RUBY = ReferenceRules(
     (assignment left: (call method: (identifier) @setter))
     (superclass [(constant) @inherit (scope_resolution name: (constant) @inherit)])
     (constant) @use
-    (call !receiver arguments: (argument_list (simple_symbol) @symbol))
+    (call !receiver arguments: (argument_list [(simple_symbol) @symbol (pair value: (simple_symbol) @symbol)]))
+    (alias alias: (simple_symbol) @symbol)
     (block_argument (simple_symbol) @symbol)
     (method_parameters (identifier) @bound)
     (block_parameters (identifier) @bound)
@@ -461,6 +480,8 @@ _PHP = ReferenceRules(
     [(base_clause [(name) @inherit (qualified_name (name) @inherit)])
      (class_interface_clause [(name) @inherit (qualified_name (name) @inherit)])
      (declaration_list (use_declaration [(name) @inherit (qualified_name (name) @inherit)]))]
+    (array_creation_expression . (array_element_initializer . [(variable_name) (class_constant_access_expression)] .) .
+      (array_element_initializer . [(string) (encapsed_string)] .) .) @callable
     (variable_name (name) @skip)
     (namespace_definition name: (namespace_name (name) @skip))
     (argument name: (name) @skip)
@@ -513,7 +534,8 @@ _ELIXIR = ReferenceRules(
       right: (identifier)? @skip))
       (#any-of? @_f "spec" "callback" "macrocallback" "type" "typep" "opaque")))
     (call target: [(identifier) @call (dot right: (identifier) @call)])
-    (binary_operator right: (identifier) @call)
+    (binary_operator operator: "|>" right: (identifier) @call)
+    (unary_operator operator: "@" operand: (identifier) @use)
     (unary_operator operand: (binary_operator left: [
       (identifier) @use (call target: (dot right: (identifier) @use))]))
     (unary_operator operand: (call target: (identifier) @_f (arguments (alias) @inherit)
@@ -538,6 +560,11 @@ _BASH = ReferenceRules(
     """
     (command_name (word) @call)
     (command argument: (word) @name)
+    [(simple_expansion (variable_name) @name) (expansion (variable_name) @name)
+     (subscript name: (variable_name) @name) (variable_assignment name: (variable_name) @name)
+     (binary_expression (variable_name) @name)]
+    (declaration_command "local" [(variable_assignment name: (variable_name) @bound) (variable_name) @bound])
+    (function_definition) @scope
     """,
     Scope.FILE,
     imports.bash,
@@ -584,6 +611,7 @@ _HASKELL = ReferenceRules(
     (function name: (variable) @skip)
     (bind name: (variable) @skip)
     (signature name: (variable) @skip)
+    (signature names: (_ (variable) @skip))
     (patterns (variable) @local)
     (import) @import
     (variable) @name
