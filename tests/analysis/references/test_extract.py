@@ -193,7 +193,8 @@ def test_what_is_blanked_before_parsing_counts() -> None:
     [
         ("bash", 'W=1\nf() { local X=1; echo "$X ${W}"; W=2; }\nX=2\n', {(2, USE, "W")}),
         ("elixir", "defmodule A do\n  @limit 3\n  def f(b), do: 1 + b + @limit\nend\n", {(3, USE, "limit")}),
-        ("go", "package p\ntype I interface { B }\nvar x = R[K]{}\n", {(2, INHERIT, "B"), (3, USE, "R"), (3, USE, "K")}),
+        ("go", "package p\ntype I interface { B }\nvar x = R[K]{}\n",
+         {(2, INHERIT, "B"), (3, USE, "R"), (3, USE, "K")}),
         ("haskell", "f, g :: Int\nf = 1\ng = f\n", {(1, USE, "Int"), (3, USE, "f")}),
         ("javascript", "const a = () => <div><B/></div>;\n", {(1, CALL, "B")}),
         ("php", "<?php class A { function f() { add([$this, 'g'], [B::class, 'h']); } }\n",

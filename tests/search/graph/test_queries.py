@@ -94,6 +94,51 @@ async def test_a_declaration_leads_to_the_definition(indexed: Indexed) -> None:
     assert [node.target.definition.name for node in callers.trees[0][1].nodes if node.target] == ["shut"]
 
 
+async def test_names_pass_through_modules_that_import_them(indexed: Indexed) -> None:
+    indexed.save("ts/impl.ts", "export function inner() {}\nexport default function plain() {}\n")
+    indexed.save(
+        "ts/barrel.ts", "export * from './impl';\nexport { inner as outer, default as other } from './impl';\n"
+    )
+    indexed.save("ts/user.ts", "import { inner, outer, other as last } from './barrel';\ninner();\nouter();\nlast();\n")
+    indexed.save("ts/own.ts", "function here() {}\nexport { here as there };\n")
+    indexed.save("ts/away.ts", "import { there } from './own';\nthere();\n")
+    indexed.save("py/_impl.py", "def work(): pass\n")
+    indexed.save("py/compat.py", "from ._impl import work as labour\nfrom ._impl import work\n")
+    indexed.save("py/use.py", "from .compat import work, labour\nwork()\nlabour()\n")
+    assert uses(await SEARCHER.refs([indexed], "inner", 100)) >= {
+        "ts/user.ts:1 IMPORT IMPORT",
+        "ts/user.ts:2 CALL IMPORT",
+        "ts/user.ts:3 CALL IMPORT",
+    }
+    assert uses(await SEARCHER.refs([indexed], "plain", 100)) >= {
+        "ts/barrel.ts:2 IMPORT IMPORT",
+        "ts/user.ts:4 CALL IMPORT",
+    }
+    assert uses(await SEARCHER.refs([indexed], "here", 100)) >= {
+        "ts/away.ts:1 IMPORT IMPORT",
+        "ts/away.ts:2 CALL IMPORT",
+    }
+    assert uses(await SEARCHER.refs([indexed], "work", 100)) >= {"py/use.py:2 CALL IMPORT", "py/use.py:3 CALL IMPORT"}
+
+
+async def test_types_of_go_satisfy_interfaces(indexed: Indexed) -> None:
+    indexed.save("go/a.go", "package p\ntype Shape interface {\n\tArea() int\n\tName() string\n}\n")
+    indexed.save(
+        "go/b.go", "package p\nfunc (r *Rect) Area() int { return 1 }\nfunc (r *Rect) Name() string { return 1 }\n"
+    )
+    indexed.save("go/c.go", "package q\nfunc f() {\n\tg().Area()\n}\n")
+    assert uses(await SEARCHER.refs([indexed], "Rect.Area", 100)) == {"go/c.go:3 CALL NAME"}
+    indexed.save("go/d.go", "package p\nfunc (r *Half) Area() int { return 1 }\n")
+    assert uses(await SEARCHER.refs([indexed], "Rect.Area", 100)) == set()
+
+
+async def test_members_of_a_literal_are_those_of_its_type(indexed: Indexed) -> None:
+    indexed.save("c/a.h", "struct a {\n\tint (*open)(void);\n};\nstruct b {\n\tint open;\n};\n")
+    indexed.save("c/a.c", "struct a x = {\n\t.open = f,\n};\nstruct b y = {\n\t.open = 1,\n};\n")
+    assert {one.split(" ")[0] for one in uses(await SEARCHER.refs([indexed], "a.open", 100))} == {"c/a.c:2"}
+    assert {one.split(" ")[0] for one in uses(await SEARCHER.refs([indexed], "b.open", 100))} == {"c/a.c:5"}
+
+
 async def test_samples_in_documents_are_no_part_of_the_graph(indexed: Indexed) -> None:
     indexed.save("README.md", "# Use\n\n```python\ndef round_up(x): pass\n\ndef only_here(): pass\n```\n")
     answer = await SEARCHER.refs([indexed], "round_up", 100)

@@ -21,6 +21,7 @@ from codeindexd.search.graph.resolve import (
     Resolved,
     are_related,
     constructed_type,
+    exported_by,
     family_of,
     is_exporting,
     resolve,
@@ -84,6 +85,7 @@ class CodeGraph:
         self.sources = Sources(pinned.root, mask_secrets=mask_secrets)
         self._layout: Layout | None = None
         self._modules: dict[tuple[bytes, str, str, str], ImportedModule] = {}
+        self._module_files: dict[int, list[CodeFile]] = {}  # by the identity of modules, which are kept
         self.is_complete = True
         self.unsearchable: list[str] = []
 
@@ -116,6 +118,15 @@ class CodeGraph:
         if found is None:
             found = ImportedModule(file.language, file.path, binding.module, binding.name, self.layout)
             self._modules[key] = found
+        return found
+
+    def files_of(self, module: ImportedModule) -> Sequence[CodeFile]:
+        """Return the files that a module certainly is, as far as its language says so."""
+        found = self._module_files.get(id(module))
+        if found is None:
+            path = next(filter(self.has_file, module.paths()), None)
+            file = self.file(path) if path is not None else None
+            found = self._module_files[id(module)] = [file] if file is not None else []
         return found
 
     def has_file(self, path: bytes) -> bool:
@@ -280,38 +291,58 @@ class CodeGraph:
                     known[key] = resolve(self, file, reference, candidates)
                 if known[key]:
                     yield _ResolvedReference(file, reference, known[key], file.around(reference))
-        exporters = [
-            (file, alias)
-            for file in files
-            if candidates and is_exporting(file)
-            for alias in file.aliases_of(name)
-            if alias not in (name, _UNNAMED)
-        ]
-        yield from self._exported(exporters, candidates)
-        for file in files if candidates else ():
-            if family_of(file.language) == "javascript" and _UNNAMED in file.aliases_of(name):
-                yield from self._imported_defaults(file, name, candidates)
+        if candidates:
+            yield from self._renamed(name, files, candidates)
 
-    def _exported(
-        self, exporters: Sequence[tuple[CodeFile, str]], candidates: Sequence[Target]
+    def _renamed(
+        self, name: str, files: Sequence[CodeFile], candidates: Sequence[Target]
     ) -> Iterator[_ResolvedReference]:
-        """Yield references by the names that modules give to ``candidates`` when they export them."""
-        for exporter, alias in exporters[:_MOST_EXPORTERS]:
-            for file in self.files_with(alias):
-                for reference in file.references.named(alias):
-                    if reference.kind is ReferenceKind.ALIAS:
-                        continue
-                    if found := resolve_exported(self, file, reference, exporter, candidates):
-                        yield _ResolvedReference(file, reference, found, file.around(reference))
+        """Yield references by the names that modules, one after another, give to ``candidates`` that they export."""
+        waiting = [(file, alias) for file in files if is_exporting(file) for alias in file.aliases_of(name)]
+        seen: set[tuple[int, str]] = set()
+        while waiting and len(seen) < _MOST_EXPORTERS:
+            exporter, alias = waiting.pop(0)
+            key = exporter.file.file_id, alias
+            if alias == name or key in seen:
+                continue
+            seen.add(key)
+            for file, local, found in self._importers(exporter, alias, name, candidates):
+                yield from found
+                if is_exporting(file):
+                    waiting += [(file, other) for other in (local, *file.aliases_of(local))]
 
-    def _imported_defaults(
+    def _importers(
+        self, exporter: CodeFile, alias: str, name: str, candidates: Sequence[Target]
+    ) -> Iterator[tuple[CodeFile, str, list[_ResolvedReference]]]:
+        """Yield the files that import what ``exporter`` exports as ``alias``, by which name, and their references."""
+        if alias == _UNNAMED:
+            if family_of(exporter.language) == "javascript":
+                yield from self._importers_of_default(exporter, name, candidates)
+            return
+        for file in self.files_with(alias):
+            found = [
+                _ResolvedReference(file, reference, resolved, file.around(reference))
+                for reference in file.references.named(alias)
+                if reference.kind is not ReferenceKind.ALIAS
+                and (resolved := resolve_exported(self, file, reference, exporter, candidates))
+            ]
+            for local in file.aliases_of(alias) if found else ():
+                found += [
+                    _ResolvedReference(file, reference, found[0].resolved, file.around(reference))
+                    for reference in file.references.named(local)
+                    if reference.kind is not ReferenceKind.ALIAS and not reference.qualifier
+                ]
+            if found:
+                yield file, alias, found
+
+    def _importers_of_default(
         self, exporter: CodeFile, name: str, candidates: Sequence[Target]
-    ) -> Iterator[_ResolvedReference]:
-        """Yield references by the names that importers give to what ``exporter`` exports without one.
+    ) -> Iterator[tuple[CodeFile, str, list[_ResolvedReference]]]:
+        """Yield the files that import what ``exporter`` exports without a name, and their references.
 
         Such an import binds a name that does not occur in the exporter.
         """
-        targets = [(one, Confidence.IMPORT) for one in candidates if one.file is exporter and not one.owner]
+        targets = exported_by(self, exporter, name, candidates)
         own = {one.name for one in exporter.definitions} | exporter.bindings().keys()
         if not targets or "*" in own:
             return
@@ -319,15 +350,30 @@ class CodeGraph:
             if file is exporter or family_of(file.language) != "javascript":
                 continue
             for local, bindings in file.bindings().items():
-                is_default = local not in own | {name} and any(
-                    binding.name in (local, _UNNAMED)
+                lines = {
+                    binding.line
+                    for binding in bindings
+                    if local not in own | {name}
+                    and binding.name in (local, _UNNAMED)
                     and not any(True for _ in exporter.references.named(local))
                     and self.module_of(file, binding).match(exporter.path) is Match.FILE
-                    for binding in bindings
-                )
-                for reference in file.references.named(local) if is_default else ():
-                    if reference.kind is ReferenceKind.IMPORT or not reference.qualifier:
-                        yield _ResolvedReference(file, reference, targets, file.around(reference))
+                }
+                if lines:
+                    references = [
+                        one
+                        for one in file.references.named(local)
+                        if one.kind is ReferenceKind.IMPORT or not one.qualifier
+                    ]
+                    references += [
+                        one
+                        for one in file.references.named(_UNNAMED)
+                        if one.kind is ReferenceKind.IMPORT and one.line in lines
+                    ]
+                    yield (
+                        file,
+                        local,
+                        [_ResolvedReference(file, one, targets, file.around(one)) for one in references],
+                    )
 
     def _references(self, file: CodeFile, name: str) -> Iterator[Reference]:
         """Yield the references to a name in a file, also those by other names that it is given on import."""

@@ -6,7 +6,7 @@ import enum
 import functools
 import posixpath
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -31,6 +31,17 @@ _SCRIPTS: Final = frozenset({"javascript", "typescript", "tsx"})
 _INDEX: Final = frozenset({"__init__", "index", "mod", "lib", "main", "init"})
 """Names of files that stand for their directory."""
 
+_SCRIPT_EXTENSIONS: Final = tuple(
+    f"{index}{extension}"
+    for extension in (".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts", ".d.ts", ".vue", ".svelte")
+    for index in ("", "/index")
+)
+_EXTENSIONS: Final = {
+    "python": (".py", "/__init__.py", ".pyi", "/__init__.pyi"),
+    **dict.fromkeys(_SCRIPTS, _SCRIPT_EXTENSIONS),
+}
+"""How the path of a module may end."""
+
 _RUST_PREFIXES: Final = frozenset({"crate", "self", "super"})
 _INCLUDES: Final = frozenset({"c", "cpp", "bash", "zig"})
 
@@ -53,12 +64,30 @@ class ImportedModule:
     def __init__(self, language: str, importer: bytes, module: str, name: str, layout: Layout) -> None:
         self.dotted = _SEPARATORS_OF_NAMES.sub(".", f"{module}.{name}".strip("."))
         self._language = language
+        self._importer = _text(importer)
         self._name = name
         self._layout = layout
         self._package = layout.packages.package_of(language, module, name)
         self.is_elsewhere = self._package is None and layout.packages.is_elsewhere(language, module, name)
         self._above, self._parts = _parts(language, importer, module, name)
         self._known: dict[bytes, Match] = {}
+
+    def paths(self) -> Iterator[bytes]:
+        """Yield where a module of Python, or one of JavaScript that is given by a relative path, can be a file."""
+        if self.is_elsewhere or self._language not in _EXTENSIONS:
+            return
+        directories: Iterable[Sequence[str]] = [()]
+        if self._above is not None:
+            directories = [self._above]
+        elif self._language in _SCRIPTS:
+            return
+        else:
+            here = self._importer.split("/")[:-1]
+            directories = [here[:count] for count in range(len(here) + 1)]
+        for directory in directories:
+            path = "/".join([*directory, *self._parts])
+            for ending in _EXTENSIONS[self._language] if path else ():
+                yield f"{path}{ending}".encode("utf-8", "surrogateescape")
 
     def match(self, target: bytes) -> Match:
         """Return how well the module fits the file ``target`` that defines a name."""

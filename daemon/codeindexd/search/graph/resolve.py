@@ -97,6 +97,8 @@ _TOP_VARIABLES: Final = frozenset({"variable", "constant"})
 _GETTERS: Final = ("get ", "static get ", "public get ")
 _GO_RECEIVER: Final = re.compile(r"func\s*\(\s*(\w+)\s+\*?\s*(\w+)")
 _MOST_BASES: Final = 40
+_MOST_EXPORTING: Final = 3  # modules that an imported name passes through
+_MOST_METHODS: Final = 20  # of an interface of Go that a type is compared with
 _MOST_TYPES: Final = 3  # of one name whose base types are searched
 _PARTS: Final = re.compile(r"[.:>\\#?!-]+")
 
@@ -110,6 +112,9 @@ class Surroundings(Protocol):
 
     def module_of(self, file: CodeFile, binding: Binding) -> ImportedModule:
         """Return the module of an import in ``file``."""
+
+    def files_of(self, module: ImportedModule) -> Sequence[CodeFile]:
+        """Return the files that a module certainly is, as far as its language says so."""
 
     def named(self, name: str) -> Sequence[Target]:
         """Return the definitions of this name."""
@@ -367,9 +372,16 @@ def inherited_members(around: Surroundings, target: Target) -> list[Target]:
 
 
 def _imported(
-    around: Surroundings, file: CodeFile, bindings: Sequence[Binding], candidates: Sequence[Target]
+    around: Surroundings,
+    file: CodeFile,
+    bindings: Sequence[Binding],
+    candidates: Sequence[Target],
+    levels: int = _MOST_EXPORTING,
 ) -> Resolved:
-    """Return the definitions that imports lead to; those in the imported module itself before re-exported ones."""
+    """Return the definitions that imports lead to; those in the imported module itself before re-exported ones.
+
+    A module may import them from another one, and that from another, on as many ``levels``.
+    """
     modules = [module for binding in bindings if not (module := around.module_of(file, binding)).is_elsewhere]
     matched: dict[Match, list[Target]] = {}
     for one in candidates if modules else ():
@@ -380,12 +392,26 @@ def _imported(
     top = [one for one in found if _is_free(one)]
     if not top and family_of(file.language) not in _NO_MEMBERS_IMPORTED:
         top = found
+    if not top and candidates and levels:
+        name = candidates[0].definition.name
+        for exporter in dict.fromkeys(other for module in modules for other in around.files_of(module)):
+            if exporter is not file and (through := exported(around, exporter, name, candidates, levels - 1)):
+                return through
     return [(one, Confidence.IMPORT) for one in top]
 
 
+def exported(
+    around: Surroundings, exporter: CodeFile, name: str, candidates: Sequence[Target], levels: int
+) -> Resolved:
+    """Return those of ``candidates`` that a module exports by ``name`` because it imports them itself."""
+    bindings = exporter.bindings()
+    own = _imported(around, exporter, bindings.get(name, ()), candidates, levels)
+    return own or _imported(around, exporter, bindings.get("*", ()), candidates, levels)
+
+
 def is_exporting(file: CodeFile) -> bool:
-    """Return True if others may import from ``file`` what it imports: a module of JavaScript, a package of Python."""
-    return family_of(file.language) == "javascript" or file.path.rpartition(b"/")[2] == b"__init__.py"
+    """Return True if others may import from ``file`` what it imports: a module of JavaScript or Python."""
+    return family_of(file.language) in ("javascript", "python")
 
 
 def resolve_exported(
@@ -404,7 +430,16 @@ def resolve_exported(
     modules = [around.module_of(file, binding) for binding in bindings]
     if not any(module.match(exporter.path) is Match.FILE for module in modules if not module.is_elsewhere):
         return []
-    return _imported(around, exporter, exporter.bindings().get(reference.name, ()), candidates)
+    return exported_by(around, exporter, reference.name, candidates)
+
+
+def exported_by(around: Surroundings, exporter: CodeFile, alias: str, candidates: Sequence[Target]) -> Resolved:
+    """Return those of ``candidates`` that a module defines, or imports, and exports as ``alias``."""
+    if own := [one for one in candidates if one.file is exporter and _is_free(one) and not one.is_local]:
+        return [(one, Confidence.IMPORT) for one in own]
+    bindings = exporter.bindings()
+    name = candidates[0].definition.name if candidates else alias
+    return _imported(around, exporter, bindings.get(alias) or bindings.get(name) or (), candidates)
 
 
 def _fit(module: ImportedModule, target: Target) -> Match:
@@ -563,11 +598,31 @@ def are_related(around: Surroundings, targets: Sequence[Target]) -> bool:
             else set()
         )
         group = {one.owner, *(name for name in names if name in owners or around.types_named(one.file, name))}
+        if one.file.language == "go":
+            group.update(other.owner for other in targets if _satisfies(around, one, other))
         for other in [other for other in groups if other & group]:
             groups.remove(other)
             group |= other
         groups.append(group)
     return len(groups) == 1
+
+
+def _satisfies(around: Surroundings, one: Target, other: Target) -> bool:
+    """Return True if one of two members of Go is that of an interface, and the type of the other has all of them."""
+    for interface, member in ((one, other), (other, one)):
+        container = interface.container
+        if container is None or container.kind != "interface":
+            continue
+        wanted = [
+            found.name
+            for found in interface.file.definitions
+            if found.container == interface.definition.container and found.kind == "method"
+        ]
+        if len(wanted) <= _MOST_METHODS and all(
+            any(found.owner == member.owner for found in around.named(name)) for name in wanted
+        ):
+            return True
+    return False
 
 
 def _of_call(around: Surroundings, file: CodeFile, reference: Reference, candidates: Sequence[Target]) -> Resolved:
