@@ -38,7 +38,7 @@ NAME may be qualified as in your language: Client.get, geo::Point, Billing::Engi
 "by name" marks references that only the name leads to; all others follow from scopes, imports or plain types
 Exit codes: 0 found, 1 nothing found, 2 usage error, 3 not indexed, 4 no daemon, 5 failed, 6 timed out
 """
-_PLACE = re.compile(r"(?P<path>.+?):(?P<line>[0-9]+)(?:[-:][0-9]+)?")
+_PLACE = re.compile(r"(?P<path>.+?):(?P<line>[0-9]+)(?:-[0-9]+|:(?P<column>[0-9]+))?")
 _MAX_LINE_CHARS = 200  # where output does not go to a terminal
 _LEAST_TEXT = 10  # columns; less of a line says nothing
 
@@ -113,7 +113,8 @@ def query_arguments(args: argparse.Namespace, cwd: str) -> dict[str, Any]:
     if place is not None:
         if not os.path.lexists(absolute(place["path"])):
             raise NotIndexedError(f"{absolute(place['path'])} does not exist", hint="check the path")
-        return {**where, "path": place["path"], "line": int(place["line"])}
+        column = {"column": int(place["column"])} if place["column"] else {}
+        return {**where, "path": place["path"], "line": int(place["line"]), **column}
     if args.command == "impact" and os.path.lexists(absolute(args.asked)):
         return {**where, "path": args.asked}
     return {**where, "name": args.asked}

@@ -82,15 +82,15 @@ class GraphHandlers:
     async def _asked(self, params: Params) -> tuple[Sequence[Root], Asked]:
         """Return the roots to search, and the definition or place that a question about the graph names."""
         if params["path"]:
-            place = await self._place(params["path"], params["line"])
+            place = await self._place(params["path"], params["line"], params["column"])
             return await self._roots.roots_indexing([path_of(params["path"])]), place
         if not (params["name"] or "").strip():
             raise UsageError("name and path are missing", hint="give the name of a definition, or a path and a line")
         return await self._roots.roots_indexing(paths_of(params["roots"])), params["name"]
 
-    async def _place(self, path: Any, line: int | None = None) -> Place:
+    async def _place(self, path: Any, line: int | None = None, column: int | None = None) -> Place:
         root = await self._roots.root_indexing(path_of(path))
-        return Place(root, path_below(root, path_of(path)), line)
+        return Place(root, path_below(root, path_of(path)), line, column)
 
 
 def _changes(root: Root) -> Changes:

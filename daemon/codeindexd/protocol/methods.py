@@ -56,6 +56,7 @@ _OPTIONAL_PATH = Param("path", ParamKind.PATH)
 _ROOTS = Param("roots", ParamKind.PATHS)
 _NAME = Param("name", ParamKind.TEXT, exact=True)
 _LINE = Param("line", ParamKind.INTEGER, minimum=1, maximum=1 << 40)
+_COLUMN = Param("column", ParamKind.INTEGER, minimum=1, maximum=1 << 40)
 _DEPTH = Param("depth", ParamKind.INTEGER, default=1, minimum=1, maximum=MAX_DEPTH)
 _LIMIT = Param("limit", ParamKind.INTEGER, minimum=1, maximum=MAX_LIMIT)
 _GRAPH_LIMIT = Param("limit", ParamKind.INTEGER, default=100, minimum=1, maximum=MAX_LIMIT)
@@ -133,16 +134,18 @@ METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
         _NAME,
         _OPTIONAL_PATH,
         _LINE,
+        _COLUMN,
         _ROOTS,
         _GRAPH_LIMIT,
         Param("possible", ParamKind.BOOLEAN, default=False),
     ),
-    "callers": (_NAME, _OPTIONAL_PATH, _LINE, _ROOTS, _DEPTH, _GRAPH_LIMIT),
-    "callees": (_NAME, _OPTIONAL_PATH, _LINE, _ROOTS, _DEPTH, _GRAPH_LIMIT),
+    "callers": (_NAME, _OPTIONAL_PATH, _LINE, _COLUMN, _ROOTS, _DEPTH, _GRAPH_LIMIT),
+    "callees": (_NAME, _OPTIONAL_PATH, _LINE, _COLUMN, _ROOTS, _DEPTH, _GRAPH_LIMIT),
     "impact": (
         _NAME,
         _OPTIONAL_PATH,
         _LINE,
+        _COLUMN,
         _ROOTS,
         Param("changed", ParamKind.BOOLEAN, default=False),
         Param("depth", ParamKind.INTEGER, default=4, minimum=1, maximum=MAX_DEPTH),

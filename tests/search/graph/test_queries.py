@@ -121,6 +121,26 @@ async def test_names_pass_through_modules_that_import_them(indexed: Indexed) -> 
     assert uses(await SEARCHER.refs([indexed], "work", 100)) >= {"py/use.py:2 CALL IMPORT", "py/use.py:3 CALL IMPORT"}
 
 
+async def test_a_column_tells_definitions_on_one_line_apart(indexed: Indexed) -> None:
+    indexed.save("c/one.c", "int first, second;\nint f(void) { return first; }\nint g(void) { return second; }\n")
+    at = place(indexed, "c/one.c", 1)
+    assert uses(await SEARCHER.refs([indexed], at, 100)) == {"c/one.c:2 USE EXACT", "c/one.c:3 USE EXACT"}
+    second = Place(indexed, b"c/one.c", 1, 12)
+    assert uses(await SEARCHER.refs([indexed], second, 100)) == {"c/one.c:3 USE EXACT"}
+    nowhere = Place(indexed, b"c/one.c", 1, 3)
+    assert len((await SEARCHER.refs([indexed], nowhere, 100)).targets) == 2
+
+
+async def test_the_nearest_references_in_source_come_first(indexed: Indexed) -> None:
+    for path in ("0/far.c", "m/tests/test_a.c", "m/near.c", "z/far.c"):
+        indexed.save(path, "int go_(void) { return very_near(); }\n")
+    indexed.save("m/def.c", "int very_near(void) { return 1; }\nint own(void) { return very_near(); }\n")
+    answer = await SEARCHER.refs([indexed], "very_near", 100)
+    assert [one.use.file.path for one in answer.uses] == [
+        b"m/def.c", b"m/near.c", b"0/far.c", b"z/far.c", b"m/tests/test_a.c",
+    ]  # fmt: skip
+
+
 async def test_types_of_go_satisfy_interfaces(indexed: Indexed) -> None:
     indexed.save("go/a.go", "package p\ntype Shape interface {\n\tArea() int\n\tName() string\n}\n")
     indexed.save(

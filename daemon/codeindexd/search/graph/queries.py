@@ -19,6 +19,7 @@ from codeindexd.analysis.chunking.notation import spellings
 from codeindexd.analysis.references.rules import LANGUAGES
 from codeindexd.errors import NotIndexedError, UsageError
 from codeindexd.protocol.printable import safe_line
+from codeindexd.search.file_roles import is_test
 from codeindexd.search.graph.calls import CallTree, callees_of, callers_of
 from codeindexd.search.graph.code_file import CodeFile, FileCache, is_code
 from codeindexd.search.graph.code_map import MOST_FILES, CodeMap, RankCache, code_map
@@ -42,11 +43,15 @@ T = TypeVar("T")
 
 
 class Place(Struct, frozen=True):
-    """A path below a root that is asked about, and a line of it (None: all of the file or directory)."""
+    """A path below a root that is asked about, and a line of it (None: all of the file or directory).
+
+    ``column`` tells definitions on one line apart.
+    """
 
     root: SearchableRoot
     path: bytes
     line: int | None = None
+    column: int | None = None
 
 
 Asked = str | Place
@@ -151,7 +156,7 @@ class GraphSearcher:
             if not targets and isinstance(asked, str):
                 uses = _uses_by_name(graph, asked)
                 others.extend(graph.named(split_name(asked)[1]))
-            uses.sort(key=lambda use: (-use.confidence, use.file.path, use.reference.line))
+            _sort(uses, targets)
             room = max(0, limit - len(answer.uses))
             remaining = uses[room:]
             for use in uses[:room]:
@@ -355,6 +360,19 @@ class GraphSearcher:
         return targets
 
 
+def _sort(uses: list[Use], targets: Sequence[Target]) -> None:
+    """Sort references: the surest first, of these those in source before tests, of these the nearest to ``targets``."""
+    files = {one.file.path for one in targets}
+    directories = {path.rpartition(b"/")[0] for path in files}
+
+    def place(use: Use) -> tuple[int, bool, int, bytes, int]:
+        path = use.file.path
+        distance = 0 if path in files else 1 if path.rpartition(b"/")[0] in directories else 2
+        return -use.confidence, is_test(path), distance, path, use.reference.line
+
+    uses.sort(key=place)
+
+
 def _is_one(asked: Asked) -> bool:
     """Return True if a definition is asked about, and not a whole file."""
     return isinstance(asked, str) or asked.line is not None
@@ -445,7 +463,7 @@ def _at_line(file: CodeFile, place: Place) -> list[Target]:
         if one.line == place.line and is_code(file.language, one.kind)
     ]
     if on_line:
-        return on_line
+        return [one for one in on_line if one.definition.column == place.column] or on_line
     number = max(file.enclosing(place.line), file.variable_around(place.line))
     if number < 0:
         raise UsageError(
