@@ -54,6 +54,16 @@ CASES = [
       " field s.b, declaration __attr")),
     ("c", b"#define own(x) \\\n\t__own(x, 1)\n\nstatic int after(int a)\n{\n\treturn a;\n}\n",
      "macro own, function after"),
+    # macros among members, lists that macros write, C++ in headers of C
+    ("c", (b"#define FIELDS \\\n  /* public */ \\\n  int a; \\\n  /* private */ \\\n  int b; \\\n\n"
+     b"struct s {\n  FIELDS\n  MORE_FIELDS\n};\nstruct t {\n  int c;\n  /* these */\n  MORE_FIELDS\n};\n"),
+     "macro FIELDS, struct s, struct t, field t.c"),
+    ("c", (b"typedef enum {\n#define X(n) P_##n,\n  ALL(X)\n#undef X\n  EXTRA_MEMBERS\n  LAST\n"
+     b"#define LAST LAST\n} kind;\nLIB_EXTERN int f(kind k);\n"),
+     "enum kind, enum_member kind.LAST, declaration f"),
+    ("c", (b"#ifdef __cplusplus\nextern \"C++\" {\ninline int g(T a) { return static_cast<int>(a); }\n#endif\n"
+     b"int f(int a);\n#ifdef __cplusplus\n}\n#endif\n"),
+     "function g, declaration f"),
     # items in macros of Rust
     ("rust", (b"cfg_rt! {\n    /// Spawns.\n    #[track_caller]\n    pub fn spawn() {\n"
      b"        if true {\n        }\n    }\n}\n"

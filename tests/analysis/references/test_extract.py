@@ -235,6 +235,21 @@ def test_a_sourced_file_may_be_found_by_a_command(line: str, path: str) -> None:
     assert [f"{one.qualifier}:{one.name}" for one in references(line + "\n", "bash") if one.kind is IMPORT] == [path]
 
 
+def test_bodies_of_macros_refer() -> None:
+    source = (
+        "#define A 0x1F\n#define B(x) (1 << SHIFT) /* comment */\n#define C(a) go(a, #a, P_##a) + p->q\n"
+        '#define D \\\n\tcall(1); \\\n\t"text"\n#define E (-1L)\n'
+    )
+    found = {(one.line, one.kind, one.qualifier, one.name) for one in references(source, "c")}
+    assert found == {
+        (2, USE, "", "SHIFT"),
+        (3, CALL, "", "go"),
+        (3, USE, "", "p"),
+        (3, USE, "p", "q"),
+        (5, CALL, "", "call"),
+    }
+
+
 def test_macros_refer_to_functions_by_a_part_of_their_names() -> None:
     source = "DEFINE_SHOW_ATTRIBUTE(a);\nstatic DEVICE_ATTR_RW(b);\nDEFINE_SEQ_ATTRIBUTE(c);\n"
     found = {(one.line, one.name) for one in references(source, "c")}

@@ -134,6 +134,17 @@ _ANNOTATIONS: Final = (
 """Annotations of C in the style of Linux and glibc: words with two underscores, where no grammar allows them."""
 
 _DIRECTIVE: Final = re.compile(rb"^[ \t]*+#[ \t]*+(if|ifdef|ifndef|elif|else|endif)\b[^\n]*+", re.MULTILINE)
+_COMMENT_IN_MACRO: Final = re.compile(rb"(/\*(?:[^*\n]|\*(?!/))*+\*/)[ \t]*+\\\r?\n")
+"""A comment before the end of a line that the next one continues: grammars take what follows for code."""
+
+_SELF_MACRO: Final = re.compile(rb"^([ \t]*+#[ \t]*+define[ \t]++(\w++)[ \t]++\2)[ \t\r]*+$", re.MULTILINE)
+_IF_CPP: Final = re.compile(rb"if(?:def)?[\s(]++(?:defined[\s(]*+)?__cplusplus\b")
+_LIST_MACRO: Final = re.compile(  # ``#define X(name) P_##name,``, ``ALL(X)``, ``#undef X`` in a list
+    rb"^([ \t]*+#[ \t]*+define[ \t]++(\w++)\((?:[^\\\n]|\\\r?\n|\\.)*+\n(?:[ \t]*+\w++\(\2\)[ \t]*+;?[ \t\r]*+\n)+"
+    rb"[ \t]*+#[ \t]*+undef[ \t]++\2)[ \t\r]*+$",
+    re.MULTILINE,
+)
+_OF_ENUM: Final = re.compile(rb"\benum\b[^;{}]*+\{[\s\w(),]*+\Z")
 _ENUM_MACRO: Final = re.compile(  # ``NS_ENUM(NSInteger, Colour)``, with which Apple's headers define types
     rb"\b((?:NS|CF)_(?:CLOSED_|ERROR_)?(?:ENUM|OPTIONS)[ \t]*\([ \t]*[\w ]+,[ \t]*)\w+[ \t]*(\))(?=\s*\{)"
 )
@@ -191,6 +202,7 @@ def without_noise(text: bytes, language: str) -> bytes:
     if language in ("c", "cpp", "objectivec"):
         text = _with_plain_enums(text)
     if language in ("c", "cpp"):
+        text = _blanked(text, _COMMENT_IN_MACRO)
         if b" __" in text or b"\t__" in text:
             for annotation in _ANNOTATIONS:
                 text = _without_macros(text, annotation, _NEAR)
@@ -210,6 +222,11 @@ def without_noise(text: bytes, language: str) -> bytes:
 def without_suspects(text: bytes, language: str) -> bytes:
     """Return ``text`` also without what may be noise, for a text that cannot be parsed as it stands."""
     if language in ("c", "cpp"):
+        ranges = [match.span(1) for match in _SELF_MACRO.finditer(text)]  # next to a member of an enum
+        text = _with_blanks(text, ranges) if ranges else text
+        if b"#undef" in text or b"# undef" in text:
+            ranges = [match.span(1) for match in _LIST_MACRO.finditer(text)]
+            text = _with_blanks(text, ranges) if ranges else text
         text = _without_lone_macros(text)
         for _ in range(2):
             text = _without_macros(text, _BEFORE_FUNCTION)
@@ -221,7 +238,10 @@ def without_suspects(text: bytes, language: str) -> bytes:
 
 
 def with_first_branches(text: bytes, language: str) -> bytes:
-    """Return ``text`` without conditional directives, and with only the first branch of each that is not ``#if 0``."""
+    """Return ``text`` without conditional directives, and with only the first branch of each that counts.
+
+    That is not one of ``#if 0``, nor one of C++ in C.
+    """
     if language not in ("c", "cpp", "csharp") or b"#" not in text:
         return text
     out = bytearray(text)
@@ -234,6 +254,7 @@ def with_first_branches(text: bytes, language: str) -> bytes:
         word = match[1]
         if word.startswith(b"if"):
             is_kept = match[0].split()[-1:] != [b"0"] or word != b"if"
+            is_kept &= language != "c" or word == b"ifndef" or _IF_CPP.search(match[0]) is None
             kept.append(is_kept)
             done.append(is_kept)
         elif kept and word == b"endif":
@@ -259,20 +280,35 @@ def _without_conflicts(text: bytes) -> bytes:
 def _without_lone_macros(text: bytes) -> bytes:
     """Return ``text`` without macros on lines of their own, unless they are part of a list or an expression."""
     out: bytearray | None = None
+    end, before = 0, b""  # of the macro before, and what is before that
     for match in _ALONE.finditer(text):
-        before = _last_letter(text, match.start())
+        if not end or not text[end : match.start()].isspace():
+            before = _last_letter(text, match.start())
+        end = match.end()
         after = text[match.end() : match.end() + 200].lstrip()[:1]
-        if before in _CONTINUES or after in _CLOSES:
+        is_before_member = before == b"," and after[:1].isalpha()
+        is_last = after == b"}" and (before == b";" or (before == b"{" and _is_in_struct(text, match.start())))
+        if (before in _CONTINUES and not is_before_member) or (after in _CLOSES and not is_last):
             continue
         out = bytearray(text) if out is None else out
         _blank(out, *match.span(1))
     return bytes(out) if out is not None else text
 
 
+def _is_in_struct(text: bytes, end: int) -> bool:
+    """Return True if the brace before ``end`` does not open a list of members of an enum."""
+    return _OF_ENUM.search(text, max(0, end - _REACH), end) is None
+
+
 def _last_letter(text: bytes, end: int) -> bytes:
-    """Return the last byte before ``end`` that is not white space; b"" if there is none."""
-    while end and text[end - 1 : end].isspace():
-        end -= 1
+    """Return the last byte before ``end`` that is neither white space nor in a comment; b"" if there is none."""
+    while end:
+        if text[end - 1 : end].isspace():
+            end -= 1
+        elif text.endswith(b"*/", 0, end) and (start := text.rfind(b"/*", 0, end)) >= 0:
+            end = start
+        else:
+            break
     return text[max(0, end - 1) : end]
 
 

@@ -33,7 +33,7 @@ _CALLABLE = re.compile(rb"(?:\[|array\()\s*+(\$?\w++)(?:::class)?\s*+,\s*+[\"'](
 _NEWLINE = ord("\n")
 _WORD = re.compile(  # a word, what shows that it is called, an import; strings, comments and directives are neither
     rb"\"(?:[^\"\\\n]|\\.)*+\"?|'(?:[^'\\\n]|\\.){1,10}+'|//[^\n]*+|/\*.*?\*/"
-    rb"|(?P<import>#\s*+include\b[^\n]*+)|#\s*+\w++|(?<![\w$])(?P<word>[A-Za-z_]\w*+)(?P<call>\s?\(|!\s?[({\[])?",
+    rb"|(?P<import>#\s*+include\b[^\n]*+)|#++\s*+\w++|(?<![\w$])(?P<word>[A-Za-z_]\w*+)(?!\s?##)(?P<call>\s?\(|!\s?[({\[])?",
     re.DOTALL,
 )
 _KEYWORDS = frozenset(
@@ -84,7 +84,8 @@ def references_in(
     collector.add(captured.get("type", ()), ReferenceKind.USE | _TYPE)
     collector.never_hide(captured.get("key", ()))
     collector.read_imports(captured.get("import", ()))
-    unread = [*collector.read_words(unparsed)]
+    bodies = [match.span(1) for match in rules.bodies.finditer(text)] if rules.bodies is not None else []
+    unread = [*collector.read_words([*unparsed, *bodies])]
     scopes, bound = Scopes(captured.get("scope", ())), captured.get("bound", ())
     bare = captured.get("bare", ())
     variables = [*captured.get("local", ()), *(bound if rules.scope is Scope.PACKAGE else ())]

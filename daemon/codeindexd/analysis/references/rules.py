@@ -65,6 +65,7 @@ class ReferenceRules(Struct, frozen=True):
     - ``mixing_in``: words whose arguments are base classes.
     - ``calls_variables``: a call may be that of a variable, which hides the function of its name.
     - ``of_wildcards``: plain names that a file which imports all names of a module may have from there.
+    - ``bodies``: finds text that the tree does not parse, such as the bodies of macros; the words in its group count.
     - ``exports``: a word, and a statement that begins with it and lists names in quotes; its group is the list.
     """
 
@@ -80,6 +81,7 @@ class ReferenceRules(Struct, frozen=True):
     mixing_in: frozenset[bytes] = frozenset()
     calls_variables: bool = True
     of_wildcards: re.Pattern[bytes] = re.compile(rb"(?!)")
+    bodies: re.Pattern[bytes] | None = None
     exports: tuple[bytes, re.Pattern[bytes]] | None = None
 
 
@@ -364,7 +366,11 @@ _C_QUERY: Final = """
     (preproc_include) @import
     (identifier) @name
 """
-_C = ReferenceRules(_C_QUERY, Scope.PACKAGE, imports.c, separators=(b".", b"->"))
+_MACRO_BODY: Final = re.compile(  # of ``#define``, unless it is only a number
+    rb"#[ \t]*+define[ \t]++\w++(?:\([^()\n]*+\))?+(?![(\s]*+-?(?:0[xX])?[0-9a-fA-F]++[uUlL]*+[)\s]*+(?:/[/*]|\n))"
+    rb"((?:[^\\\n]|\\\r?\n|\\.)++)"
+)
+_C = ReferenceRules(_C_QUERY, Scope.PACKAGE, imports.c, separators=(b".", b"->"), bodies=_MACRO_BODY)
 _CPP = ReferenceRules(
     _C_QUERY
     + """
@@ -390,6 +396,7 @@ _CPP = ReferenceRules(
     Scope.PACKAGE,
     imports.c,
     separators=(b".", b"->", b"::"),
+    bodies=_MACRO_BODY,
 )
 
 _CSHARP = ReferenceRules(
