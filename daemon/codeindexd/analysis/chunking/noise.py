@@ -36,7 +36,7 @@ _NEAR: Final = 60  # the same, if one word tells
 _BEFORE_TYPE_NAME: Final = tuple(  # ``class LIB_API Button``, ``struct __declspec(align(8)) S``
     _Macro(
         re.compile(
-            rb"(" + first + _ARGUMENTS + rb"?+\s++(?:(?:[A-Z][A-Z0-9_]*|__\w+)" + _ARGUMENTS + rb"?+\s++)*)"
+            rb"(" + first + _ARGUMENTS + rb"?+\s++(?:(?:[A-Z][A-Z0-9_]*|__\w+)" + _ARGUMENTS + rb"?+\s++){0,6})"
             rb"(?=[A-Za-z_]\w*(?:<[^;{}]*>)?\s*(?:final\b\s*)?(?::(?!:)|\{))"
         ),
         re.compile(rb"(?<![\w.])(?:class|struct|union|enum(?:\s++class)?)\s++\Z"),
@@ -60,7 +60,7 @@ _AT_LINES_OF_C: Final = tuple(  # the same in C, where they begin lines: that is
     (re.compile(rb"\n" + pattern), re.compile(pattern))
     for pattern in (
         rb"[ \t]*+(?:(?:typedef|static|const|extern)[ \t]++)*+(?:struct|union|enum)[ \t]++"
-        rb"([A-Z][A-Z0-9_]*" + _ARGUMENTS + rb"?+\s++(?:(?:[A-Z][A-Z0-9_]*|__\w+)" + _ARGUMENTS + rb"?+\s++)*)"
+        rb"([A-Z][A-Z0-9_]*" + _ARGUMENTS + rb"?+\s++(?:(?:[A-Z][A-Z0-9_]*|__\w+)" + _ARGUMENTS + rb"?+\s++){0,6})"
         rb"(?=[A-Za-z_]\w*\s*\{)",
         rb"[ \t]*+([A-Z][A-Z0-9_]{3,}" + _ARGUMENTS + rb"?)[ \t]*+(?=\s*\n\s*(?:struct|enum)\b)",
         rb"[ \t]*+(" + _MACRO + _ARGUMENTS + rb"?)\s++(?=(?:struct|enum|union|typedef|inline|static)\b)",
@@ -111,12 +111,12 @@ _ANNOTATIONS: Final = (
             rb"|guarded_by|counted_by|percpu|nosave\w*|page_aligned\w*|lsm_ro_after_init|designated_init"
             rb"|(?:no_)?randomize_layout|acquires|releases|must_hold|cond_\w+|must_check|printf|scanf|malloc|pure|cold"
             rb"|noreturn|compiletime_\w+|alloc_size|realloc_size|nonnull\w*|returns_nonnull|attribute_\w+|no_\w+)"
-            rb"|THROW|THROWNL|wur|nonnull)\b" + _ARGUMENTS + rb"?+\s*+)+)(?=[;{=,]|:\s*[0-9])"
+            rb"|THROW|THROWNL|wur|nonnull)\b" + _ARGUMENTS + rb"?+\s*+){1,6})(?=[;{=,]|:\s*[0-9])"
         ),
         re.compile(rb"[\w)\]}]\s*+\Z"),
     ),
     _Macro(  # ``int __must_check f(``, ``char __user *p``, ``extern u64 __aligned(8) x;``
-        re.compile(_ANNOTATION + rb"(?=\s[\s*]*+(?:__[a-z]\w*+\s++)*+[\s*]*+\w++\s*+[;=,(\[:)])"),
+        re.compile(_ANNOTATION + rb"(?=\s[\s*]*+(?:__[a-z]\w*+\s++){0,3}+[\s*]*+\w++\s*+[;=,(\[:)])"),
         re.compile(
             rb"(?:\*|(?<![\w#])(?!(?:const|volatile|struct|union|enum|static|extern|inline|typedef|unsigned|signed"
             rb"|register|goto|return|sizeof|case|else|define|undef|ifdef|ifndef|if|elif|defined|asmlinkage|do)\b)"
@@ -125,8 +125,11 @@ _ANNOTATIONS: Final = (
     ),
     _Macro(  # ``static __init int f(``, ``__printf(1, 2) void f(``
         re.compile(
-            _ANNOTATION + rb"(?=\s++(?:(?:static|inline|extern|__[a-z]\w*+)\s++)*+(?:" + _TYPE_WORD + rb")*+\w++[\s*]++"
-            rb"(?:__[a-z]\w*+\s++)*+\w++\s*+[(\[;=])"
+            _ANNOTATION
+            + rb"(?=\s++(?:(?:static|inline|extern|__[a-z]\w*+)\s++){0,5}+(?:"
+            + _TYPE_WORD
+            + rb")*+\w++[\s*]++"
+            rb"(?:__[a-z]\w*+\s++){0,3}+\w++\s*+[(\[;=])"
         ),
         re.compile(rb"(?:\b(?:static|extern|inline|asmlinkage)\s++|(?<!\\)\n[ \t]*+|\A\s*+)\Z"),
     ),
@@ -134,7 +137,7 @@ _ANNOTATIONS: Final = (
 """Annotations of C in the style of Linux and glibc: words with two underscores, where no grammar allows them."""
 
 _DIRECTIVE: Final = re.compile(rb"^[ \t]*+#[ \t]*+(if|ifdef|ifndef|elif|else|endif)\b[^\n]*+", re.MULTILINE)
-_COMMENT_IN_MACRO: Final = re.compile(rb"(/\*(?:[^*\n]|\*(?!/))*+\*/)[ \t]*+\\\r?\n")
+_COMMENT_IN_MACRO: Final = re.compile(rb"(/\*(?:[^*\n]|\*(?!/)){0,300}+\*/)[ \t]*+\\\r?\n")
 """A comment before the end of a line that the next one continues: grammars take what follows for code."""
 
 _SELF_MACRO: Final = re.compile(rb"^([ \t]*+#[ \t]*+define[ \t]++(\w++)[ \t]++\2)[ \t\r]*+$", re.MULTILINE)

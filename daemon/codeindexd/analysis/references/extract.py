@@ -32,7 +32,7 @@ _TYPE_NAME = re.compile(rb"[A-Za-z_]\w*")
 _CALLABLE = re.compile(rb"(?:\[|array\()\s*+(\$?\w++)(?:::class)?\s*+,\s*+[\"'](\w++)[\"']")
 _NEWLINE = ord("\n")
 _WORD = re.compile(  # a word, what shows that it is called, an import; strings, comments and directives are neither
-    rb"\"(?:[^\"\\\n]|\\.)*+\"?|'(?:[^'\\\n]|\\.){1,10}+'|//[^\n]*+|/\*.*?\*/"
+    rb"\"(?:[^\"\\\n]|\\.)*+\"?|'(?:[^'\\\n]|\\.){1,10}+'|//[^\n]*+|/\*.*?(?:\*/|\Z)"
     rb"|(?P<import>#\s*+include\b[^\n]*+)|#++\s*+\w++|(?<![\w$])(?P<word>[A-Za-z_]\w*+)(?!\s?##)(?P<call>\s?\(|!\s?[({\[])?",
     re.DOTALL,
 )

@@ -274,7 +274,7 @@ def bash(text: str) -> Iterator[Import]:
     if match := _SOURCED.match(text):
         path = _VARIABLES.sub("", match[1]).strip("\"'").lstrip("/")
         if path:
-            yield _of_path(path, "/", "", match.start(1) + match[1].rindex(path))
+            yield _of_path(path, "/", "", match.start(1) + max(0, match[1].rfind(path)))
 
 
 _JULIA_NAMED = re.compile(r"([\w.!@]+)(?:\s+as\s+(\w+))?")

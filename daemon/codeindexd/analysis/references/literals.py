@@ -15,7 +15,7 @@ Reader = Callable[[Node, bytes], Iterator[Member]]
 
 _TOKEN: Final = re.compile(  # groups: what is before an opening brace, a closing brace, a member
     rb"([=)(,{\]]?)\s*+\{|(\})|\.(?<![\w)\].]\.)([A-Za-z_]\w*+)(?=\s*+[=.\[])"
-    rb"|\"(?:[^\"\\\n]|\\.)*+\"|'(?:[^'\\\n]|\\.)*+'|//[^\n]*+|/\*.*?\*/",
+    rb"|\"(?:[^\"\\\n]|\\.)*+\"?+|'(?:[^'\\\n]|\\.)*+'?+|//[^\n]*+|/\*.*?(?:\*/|\Z)",
     re.DOTALL,
 )
 _BEFORE, _CLOSED, _MEMBER = 1, 2, 3
