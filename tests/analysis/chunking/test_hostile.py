@@ -29,6 +29,8 @@ _KNOWN = (
     ("javascript", b"function a(a) { return a }\n" * 20_000),
 )
 _REPEATED = (  # took time in proportion to the square of their size
+    ("c", b"/* a ", 20_000),
+    ("c", b" __init", 20_000),
     ("elixir", b"      [] ->\n", 25_000),
     ("python", b"import subprocess\n", 50_000),
     ("rust", b"use std::pin::Pin;\n", 45_000),

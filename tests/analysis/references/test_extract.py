@@ -229,6 +229,7 @@ def test_an_export_under_another_name_is_an_alias() -> None:
         ('. "${BASH_SOURCE%/*}/a.sh" || exit', ":a.sh"),
         ("source $DIR/a.sh", ":a.sh"),
         ("source './b/a.sh'", "./b:a.sh"),
+        ('source "b"$X"/a.sh"', "b:a.sh"),
     ],
 )
 def test_a_sourced_file_may_be_found_by_a_command(line: str, path: str) -> None:
