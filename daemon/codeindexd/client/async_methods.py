@@ -283,15 +283,16 @@ class AsyncMethods:
         *,
         path: PathLike | None = None,
         line: int | None = None,
+        column: int | None = None,
         roots: Paths | None = None,
         limit: int = 100,
         possible: bool = False,
     ) -> results.RefsResult:
-        """Return the references to the definition ``name``, or to the one at ``line`` of ``path``.
+        """Return the references to the definition ``name``, or to the one at ``line`` (and ``column``) of ``path``.
 
         With ``possible``, also places where only the name is equal and other definitions of it are as likely.
         """
-        params = core.graph_params(name, path, line, roots)
+        params = core.graph_params(name, path, line, column, roots)
         return cast("results.RefsResult", await self.call("refs", {**params, "limit": limit, "possible": possible}))
 
     async def callers(
@@ -300,12 +301,13 @@ class AsyncMethods:
         *,
         path: PathLike | None = None,
         line: int | None = None,
+        column: int | None = None,
         roots: Paths | None = None,
         depth: int = 1,
         limit: int = 100,
     ) -> results.CallersResult:
         """Return the definitions that call ``name``, or the definition at ``line`` of ``path``, as a tree."""
-        params = core.graph_params(name, path, line, roots)
+        params = core.graph_params(name, path, line, column, roots)
         return cast("results.CallersResult", await self.call("callers", {**params, "depth": depth, "limit": limit}))
 
     async def callees(
@@ -314,12 +316,13 @@ class AsyncMethods:
         *,
         path: PathLike | None = None,
         line: int | None = None,
+        column: int | None = None,
         roots: Paths | None = None,
         depth: int = 1,
         limit: int = 100,
     ) -> results.CalleesResult:
         """Return the definitions that ``name`` calls, or the definition at ``line`` of ``path``, as a tree."""
-        params = core.graph_params(name, path, line, roots)
+        params = core.graph_params(name, path, line, column, roots)
         return cast("results.CalleesResult", await self.call("callees", {**params, "depth": depth, "limit": limit}))
 
     async def impact(
@@ -328,6 +331,7 @@ class AsyncMethods:
         *,
         path: PathLike | None = None,
         line: int | None = None,
+        column: int | None = None,
         changed: bool = False,
         roots: Paths | None = None,
         depth: int = 4,
@@ -337,7 +341,7 @@ class AsyncMethods:
 
         With ``changed``, the change is every file in the root around ``path`` that differs from git's index.
         """
-        params = core.graph_params(name, path, line, roots)
+        params = core.graph_params(name, path, line, column, roots)
         params |= {"changed": changed, "depth": depth, "limit": limit}
         return cast("results.ImpactResult", await self.call("impact", params))
 
@@ -374,7 +378,7 @@ class AsyncMethods:
 
         A definition is given by its ``name``, or by a ``path`` and a ``line``. Renames of files are followed.
         """
-        params = core.graph_params(name, path, line, roots)
+        params = core.graph_params(name, path, line, None, roots)
         return cast("results.HistoryResult", await self.call("history.of", {**params, "limit": limit}))
 
     async def together(

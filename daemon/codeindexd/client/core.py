@@ -60,9 +60,12 @@ def enclosing_repository(directory: str) -> str:
         candidate = parent
 
 
-def graph_params(name: str | None, path: PathLike | None, line: int | None, roots: Paths | None) -> dict[str, Any]:
-    """Return the parameters that name a definition: its name, or a path and a line."""
-    return {"name": name, "path": absolute_or_none(path), "line": line, "roots": absolute_all(roots)}
+def graph_params(
+    name: str | None, path: PathLike | None, line: int | None, column: int | None, roots: Paths | None
+) -> dict[str, Any]:
+    """Return the parameters that name a definition: its name, or a path and a line, perhaps with a column."""
+    where = {"path": absolute_or_none(path), "line": line} | ({"column": column} if column is not None else {})
+    return {"name": name, **where, "roots": absolute_all(roots)}
 
 
 def texts(value: str | Iterable[str] | None) -> list[str] | None:

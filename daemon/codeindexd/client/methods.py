@@ -279,15 +279,16 @@ class Methods:
         *,
         path: PathLike | None = None,
         line: int | None = None,
+        column: int | None = None,
         roots: Paths | None = None,
         limit: int = 100,
         possible: bool = False,
     ) -> results.RefsResult:
-        """Return the references to the definition ``name``, or to the one at ``line`` of ``path``.
+        """Return the references to the definition ``name``, or to the one at ``line`` (and ``column``) of ``path``.
 
         With ``possible``, also places where only the name is equal and other definitions of it are as likely.
         """
-        params = core.graph_params(name, path, line, roots)
+        params = core.graph_params(name, path, line, column, roots)
         return cast("results.RefsResult", self.call("refs", {**params, "limit": limit, "possible": possible}))
 
     def callers(
@@ -296,12 +297,13 @@ class Methods:
         *,
         path: PathLike | None = None,
         line: int | None = None,
+        column: int | None = None,
         roots: Paths | None = None,
         depth: int = 1,
         limit: int = 100,
     ) -> results.CallersResult:
         """Return the definitions that call ``name``, or the definition at ``line`` of ``path``, as a tree."""
-        params = core.graph_params(name, path, line, roots)
+        params = core.graph_params(name, path, line, column, roots)
         return cast("results.CallersResult", self.call("callers", {**params, "depth": depth, "limit": limit}))
 
     def callees(
@@ -310,12 +312,13 @@ class Methods:
         *,
         path: PathLike | None = None,
         line: int | None = None,
+        column: int | None = None,
         roots: Paths | None = None,
         depth: int = 1,
         limit: int = 100,
     ) -> results.CalleesResult:
         """Return the definitions that ``name`` calls, or the definition at ``line`` of ``path``, as a tree."""
-        params = core.graph_params(name, path, line, roots)
+        params = core.graph_params(name, path, line, column, roots)
         return cast("results.CalleesResult", self.call("callees", {**params, "depth": depth, "limit": limit}))
 
     def impact(
@@ -324,6 +327,7 @@ class Methods:
         *,
         path: PathLike | None = None,
         line: int | None = None,
+        column: int | None = None,
         changed: bool = False,
         roots: Paths | None = None,
         depth: int = 4,
@@ -333,7 +337,7 @@ class Methods:
 
         With ``changed``, the change is every file in the root around ``path`` that differs from git's index.
         """
-        params = core.graph_params(name, path, line, roots)
+        params = core.graph_params(name, path, line, column, roots)
         params |= {"changed": changed, "depth": depth, "limit": limit}
         return cast("results.ImpactResult", self.call("impact", params))
 
@@ -368,7 +372,7 @@ class Methods:
 
         A definition is given by its ``name``, or by a ``path`` and a ``line``. Renames of files are followed.
         """
-        params = core.graph_params(name, path, line, roots)
+        params = core.graph_params(name, path, line, None, roots)
         return cast("results.HistoryResult", self.call("history.of", {**params, "limit": limit}))
 
     def together(
