@@ -22,6 +22,11 @@ def test_a_path_and_a_line_are_a_place() -> None:
     assert (asked["path"], asked["line"]) == ("a.py", 1)
 
 
+def test_a_column_may_follow_the_line() -> None:
+    asked = graph.query_arguments(parser.parse(["refs", "a.py:1:7"]), ".")
+    assert (asked["path"], asked["line"], asked["column"]) == ("a.py", 1, 7)
+
+
 def test_a_line_of_a_file_that_does_not_exist_is_no_name() -> None:
     with pytest.raises(NotIndexedError, match=r"gone\.py does not exist"):
         graph.query_arguments(parser.parse(["refs", "gone.py:1"]), ".")
