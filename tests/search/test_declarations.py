@@ -88,10 +88,35 @@ from search.indexed_root import Indexed
 )
 def test_the_head_of_a_definition_is_read(text: str, name: str, kind: str) -> None:
     found = declaration_in(text)
+    if found and (found.is_word or found.is_spelled):
+        found = None
     assert (found.name if found else "") == name
     if found:
         assert not found.kinds or kind in found.kinds
         assert found.is_certain
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "is_certain"),
+    [
+        ("Session", "Session", True),
+        ("H2Transport", "H2Transport", True),
+        ("session", "session", False),
+        ("JSON", "JSON", False),
+        ("session store", "session_store", False),
+        ("how sessions are kept", "how_sessions_are_kept", False),
+    ],
+)
+def test_plain_words_may_be_a_name(text: str, name: str, is_certain: bool) -> None:
+    found = declaration_in(text)
+    assert found is not None
+    assert found.is_word or found.is_spelled
+    assert (found.name, found.is_certain) == (name, is_certain)
+
+
+@pytest.mark.parametrize("text", ["x", "how a session is kept in the store", "session, store"])
+def test_other_words_are_no_name(text: str) -> None:
+    assert declaration_in(text) is None
 
 
 @pytest.mark.parametrize(
@@ -211,6 +236,89 @@ async def test_a_field_is_no_member_of_a_module(indexed: Indexed, text: str) -> 
     answer = await Searcher({}, mask_secrets=True).search([indexed], parse(text), 10)
     assert answer.hits
     assert all("declared" not in hit.parts for hit in answer.hits)
+
+
+@pytest.fixture
+def routes(indexed: Indexed) -> Indexed:
+    """A few definitions in files about something else, and many uses in files named after them."""
+    other = "".join(f"func other{number}(a int) int {{\n\treturn a * {number}\n}}\n\n" for number in range(9))
+    indexed.save("parts.go", f"package r\n\n{other}type Route struct {{\n\tpath string\n}}\n\n{other}")
+    indexed.save("more.go", f"package r\n\n{other}type RouteGroup struct {{\n\tn int\n}}\n\nfunc frame() {{\n}}\n")
+    for number in range(8):
+        indexed.save(
+            f"route_{number}.go",
+            f"package r\n\n// The route of a route group; a route has a frame.\nfunc routeGroupOf{number}(route Route) "
+            "int {\n\treturn route.group.frame.frame(route)\n}\n",
+        )
+    return indexed
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("text", "path", "symbol"),
+    [
+        ("Route", b"parts.go", "Route"),
+        ("route", b"parts.go", "Route"),
+        ("frame", b"more.go", "frame"),
+        ("route group", b"more.go", "RouteGroup"),
+        ("Route Group", b"more.go", "RouteGroup"),
+        ("routegroup", b"more.go", "RouteGroup"),
+    ],
+)
+async def test_plain_words_find_the_definition_that_they_name(
+    routes: Indexed, text: str, path: bytes, symbol: str
+) -> None:
+    first = (await Searcher({}, mask_secrets=True).search([routes], parse(text), 10)).hits[0]
+    assert (first.chunk.path, first.symbol) == (path, symbol)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("text", ["Age", "age", "x", "sessions"])
+async def test_a_field_is_not_meant_by_a_word(indexed: Indexed, text: str) -> None:
+    indexed.save("ages.go", "package s\n\ntype Person struct {\n\tAge int\n\tage int\n}\n")
+    answer = await Searcher({}, mask_secrets=True).search([indexed], parse(f"{text} path:ages.go"), 10)
+    assert all("declared" not in hit.parts for hit in answer.hits)
+
+
+@pytest.mark.anyio
+async def test_words_are_a_type_before_they_are_a_package(indexed: Indexed) -> None:
+    indexed.save("net/cookiejar/Java.kt", "package net.cookiejar\n\nclass JavaCookieJar\n")
+    indexed.save("http/Jars.kt", "package http\n\ninterface CookieJar {\n  fun cookieJar()\n}\n")
+    answer = await Searcher({}, mask_secrets=True).search([indexed], parse("cookie jar"), 10)
+    assert [hit.chunk.path for hit in answer.hits if "declared" in hit.parts] == [b"http/Jars.kt"]
+
+
+@pytest.mark.anyio
+async def test_a_constructor_is_no_other_definition(indexed: Indexed) -> None:
+    body = "\n".join(f"    int field{number} = {number};" for number in range(200))
+    indexed.save(
+        "BatchSink.cs",
+        f"class BatchSink\n{{\n{body}\n\n"
+        "    public BatchSink(BatchSink sink)\n    {\n        BatchSink.Open(sink);\n    }\n}\n",
+    )
+    answer = await Searcher({}, mask_secrets=True).search([indexed], parse("BatchSink"), 10)
+    assert [hit.kind for hit in answer.hits if "declared" in hit.parts] == ["class"]
+
+
+@pytest.mark.anyio
+async def test_a_typedef_does_not_stand_before_its_structure(indexed: Indexed) -> None:
+    indexed.save("state.h", "typedef struct run_state run_state;\nrun_state *run_state_new(void);\n")
+    indexed.save("run.c", "struct run_state {\n  int age;\n};\n")
+    first = (await Searcher({}, mask_secrets=True).search([indexed], parse("run_state"), 10)).hits[0]
+    assert first.chunk.path == b"run.c"
+
+
+@pytest.mark.anyio
+async def test_what_is_local_to_a_function_is_not_meant(indexed: Indexed) -> None:
+    indexed.save(
+        "app.js",
+        "class App {\n  callback () {\n    const handleRequest = (req) => {\n      return this.handleRequest(req)\n"
+        f"    }}\n    return handleRequest\n  }}\n\n  {'// much' * 200}\n"
+        "  handleRequest (req) {\n    return req\n  }\n}\n",
+    )
+    first = (await Searcher({}, mask_secrets=True).search([indexed], parse("handleRequest"), 10)).hits[0]
+    assert first.symbol == "App.handleRequest"
+    assert first.best_line == 10
 
 
 @pytest.mark.anyio

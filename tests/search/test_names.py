@@ -73,3 +73,14 @@ async def test_a_name_in_code_comes_before_keys_of_data(root: Indexed) -> None:
         root.save(f"config/{number}.json", '{\n  "timeout": 30,\n  "other": {"timeout": "timeout timeout"}\n}\n')
     root.save("client.go", "package client\n\nfunc timeout() int {\n\treturn settings.seconds\n}\n")
     assert (await found(root, "timeout"))[0][0] == "client.go"
+
+
+async def test_a_part_of_a_name_finds_the_shortest_name_that_begins_with_it(root: Indexed) -> None:
+    for number in range(120):  # more files than are searched for the letters
+        root.save(f"construction_{number:03}.go", f"package a\n\n// Reconstructing {number}: a reconstruction.\n")
+    root.save("z/longer.go", "package z\n\ntype ConstructorWithOptions struct {\n\tn int\n}\n")
+    root.save("z/pool.go", "package z\n\n" + "// Pools.\n" * 300 + "type Constructor func() error\n")
+    root.save("z/lower.go", "package z\n\nfunc construct() {\n}\n")
+    names = [symbol for _, symbol in await found(root, "Construc")]
+    assert names[:3] == ["Constructor", "construct", "ConstructorWithOptions"]
+    assert [symbol for _, symbol in await found(root, "construc")][:2] == ["construct", "Constructor"]

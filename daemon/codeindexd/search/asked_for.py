@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from codeindexd.search.declarations import DeclaredDefinition, chunks_declaring, declaration_in
+from codeindexd.search.declarations import DeclaredDefinition, chunks_declaring, declaration_in, is_value
 from codeindexd.search.file_roles import FileRole, role_of
 from codeindexd.search.literal import is_complaint, is_long_enough, literal_chunks, message_chunks, short_message_chunks
 from codeindexd.search.places import chunks_at, places_in
@@ -20,6 +20,10 @@ from codeindexd.types import StoredChunk
 
 _MOST_PASTED: Final = 5  # chunks with a whole head; more of them say less than its name
 _MIN_PART: Final = 4  # letters of a part of an identifier
+_LATER: Final = 0.8  # factor for a part that a name does not begin with
+_OTHER_CASE: Final = 0.8
+_MOST_NAMES: Final = 200  # that begin with a part
+_MOST_LONGER: Final = 10
 _IDENTIFIER: Final = re.compile(r"\w+")
 
 
@@ -46,6 +50,8 @@ class AskedFor:
         """
         for declaration in declared:
             weight = Weights().declared if declaration.is_certain else Weights().exact
+            if declaration.is_spelled:
+                weight = Weights().spelled
             if declaration.is_guess and may_be_literal:
                 weight = min(weight, Weights().literal)
             parts = self.parts[declaration.chunk.chunk_id]
@@ -103,6 +109,8 @@ def chunks_asked_for(
         literal |= quoting
         chunks |= snapshot.catalog.chunks(sorted(quoting))
     is_in_source = _add_literal(asked, chunks, text if is_identifier(query) else None)
+    if is_identifier(query):  # of many files, only some are looked at for its letters
+        _add_longer_names(asked, snapshot, text)
     if declaration is not None and declaration.has_more and len(literal) <= _MOST_PASTED:  # all of a definition's head
         for chunk_id in literal:
             asked.parts[chunk_id]["declared"] = Weights().declared
@@ -130,16 +138,45 @@ def _add_literal(asked: AskedFor, chunks: Mapping[int, StoredChunk], name: str |
     """Add chunks that contain the query, by id, and return True if one of them is in source.
 
     Less for those that are not, and more for those that define a longer name than ``name``, the query if it is one
-    word.
+    word: the more, the less that is longer.
     """
     is_in_source = False
     for chunk_id, chunk in chunks.items():
         is_source = _is_source(chunk)
         is_in_source |= is_source
         asked.parts[chunk_id]["literal"] = Weights().literal if is_source else Weights().literal_elsewhere
-        if name is not None and any(name.lower() in symbol.name.lower() for symbol in chunk.span.symbols):
-            asked.parts[chunk_id]["partial"] = Weights().partial
+        share = max((share_of_name(name, symbol.name) for symbol in chunk.span.symbols), default=0.0) if name else 0.0
+        if share:
+            asked.parts[chunk_id]["partial"] = Weights().partial * share
     return is_in_source
+
+
+def share_of_name(part: str, name: str) -> float:
+    """Return how much of ``name`` is ``part``, from 0 if it is not in it to 1.
+
+    Less for a name that begins otherwise or has it in another case.
+    """
+    position = name.lower().find(part.lower())
+    if position < 0:
+        return 0.0
+    share = len(part) / len(name)
+    if name[:position].strip("_"):
+        share *= _LATER
+    return share if part in name else _OTHER_CASE * share
+
+
+def _add_longer_names(asked: AskedFor, snapshot: Snapshot, part: str) -> None:
+    """Add the definitions outside of tests whose names begin with ``part``, the shortest of them."""
+    names = snapshot.catalog.symbol_names(part, only_prefix=True, limit=_MOST_NAMES)
+    for name in sorted(names, key=len)[:_MOST_LONGER]:
+        for stored in snapshot.catalog.definitions_named(
+            name, limit=_MOST_LONGER, accepts=lambda found: not is_value(found)
+        ):
+            if _is_source(stored.chunk) and (share := share_of_name(part, stored.definition.name)):
+                parts = asked.parts[stored.chunk.chunk_id]
+                parts["literal"] = Weights().literal
+                parts["partial"] = max(Weights().partial * share, parts.get("partial", 0.0))
+                asked.add_lines({stored.chunk.chunk_id: stored.definition.line})
 
 
 def _add_short_messages(asked: AskedFor, text: str, lines: Mapping[int, int]) -> None:

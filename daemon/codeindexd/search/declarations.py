@@ -20,7 +20,7 @@ from codeindexd.search.file_roles import is_test
 from codeindexd.search.names import LABELS
 from codeindexd.storage.catalog import CatalogSnapshot
 from codeindexd.storage.sorted_ids import Ids, among
-from codeindexd.types import DECLARATION, StoredChunk, StoredDefinition
+from codeindexd.types import DECLARATION, Definition, StoredChunk, StoredDefinition
 
 _MOST_CHARS: Final = 300
 _MOST_FILES_BY_PATH: Final = 3_000
@@ -32,6 +32,7 @@ _TYPES: Final = frozenset(
 )
 _MODULES: Final = frozenset({"class", "extension", "module", "namespace", "object", "package"})
 _FUNCTIONS: Final = frozenset({"constructor", "function", "macro", "method", "property"})
+_STANDING_ALONE: Final = _TYPES | _MODULES | {"function", "macro"}
 _VALUES: Final = frozenset({"constant", "enum_member", "field", "function", "macro", "property", "variable"}) | _TYPES
 _EXTENSIONS: Final = frozenset(
     {"c", "cc", "cfg", "cpp", "cs", "css", "go", "h", "html", "ini", "java", "js", "json", "jsx", "kt", "lock", "lua"}
@@ -39,6 +40,7 @@ _EXTENSIONS: Final = frozenset(
     | {"yaml", "yml", "zig"}
 )
 _SOURCE_DIRECTORIES: Final = frozenset({"lib", "source", "sources", "src"})
+_WITH_TYPEDEFS: Final = frozenset({"c", "cpp", "objectivec"})
 _DETAILS: Final = frozenset({"constant", "enum_member", "field", "key", "property", "variable"})
 _KINDS: Final = {
     **dict.fromkeys(("class", "enum", "interface", "object", "record", "struct", "trait", "type", "union"), _TYPES),
@@ -98,6 +100,8 @@ _COMPOUND: Final = re.compile(
 )
 _ARGUMENTS: Final = r"\((?:[^()]|\([^()]*\))*\)?[;:]?"
 _USE: Final = re.compile(rf"(?P<name>{_NAME})(?:{_ARGUMENTS}|\s?\{{\}}?)|@(?P<decorator>{_NAME})(?:{_ARGUMENTS})?")
+_SINGLE: Final = re.compile(r"[^\W\d]\w+")
+_SPELLED: Final = re.compile(r"[^\W\d]\w*(?: \w+){1,5}")
 _SEPARATOR: Final = re.compile(r"::|->|[:\\#]|(?<=\w)\$(?=[A-Z])")
 _FRAME: Final = re.compile(r"at\s+(?P<name>[\w$.]+)\((?:[\w-]+\.\w+(?::\d+)?|Native Method|Unknown Source(?::\d+)?)\)")
 """A line of a stack trace of the JVM."""
@@ -117,6 +121,7 @@ class Declaration(Struct, frozen=True):
     Any kind if there are none. ``is_certain`` is False for words that may as well be about something else, such as
     ``type inference``. ``has_more`` is True for a head with more than a name, such as its parameters, and ``is_import``
     for what a line imports, which is no field of an object. ``is_call`` is True if it is called: then it is no file.
+    ``is_word`` is True for a single word, ``is_spelled`` for several that may be a name together.
     """
 
     name: str
@@ -125,13 +130,15 @@ class Declaration(Struct, frozen=True):
     has_more: bool = False
     is_import: bool = False
     is_call: bool = False
+    is_word: bool = False
+    is_spelled: bool = False
 
 
 class DeclaredDefinition(NamedTuple):
     """A definition that a declaration asks for.
 
     ``is_certain`` is False if the query may be about something else, ``is_guess`` True for a member of something
-    unknown.
+    unknown, and ``is_spelled`` for a name whose words the query has.
     """
 
     chunk: StoredChunk
@@ -140,6 +147,7 @@ class DeclaredDefinition(NamedTuple):
     kind: str
     is_certain: bool
     is_guess: bool
+    is_spelled: bool
 
 
 def declaration_in(text: str) -> Declaration | None:
@@ -165,6 +173,10 @@ def declaration_in(text: str) -> Declaration | None:
         return Declaration(name, frozenset(), is_certain=True, is_call="(" in text)
     elif _COMPOUND.fullmatch(text):
         return Declaration(_SEPARATOR.sub(".", text), frozenset(), is_certain=True)
+    elif _SINGLE.fullmatch(text):
+        return Declaration(text, frozenset(), is_certain=not _TOPIC.fullmatch(text), is_word=True)
+    elif _SPELLED.fullmatch(text):
+        return Declaration("_".join(text.split()), frozenset(), is_certain=False, is_spelled=True)
     else:
         return None
     is_certain = keyword not in _NOUNS or not may_be_topic.fullmatch(name)
@@ -202,19 +214,58 @@ def chunks_declaring(
     or a variable (``app.use``) if the last part is defined in few places. Nothing for a name that very many files
     define. Names in another case count only if there are no others, and are not certain; nor are keys and headings.
     A name of several words may be written in another convention if it is not defined as it is: ``maxAge``, ``MAX_AGE``.
+    A single word means only what is written alike and stands alone, or a type: ``Route`` is not ``route``, nor a field.
     """
     qualifier, dot, last = declaration.name.rpartition(".")
+    found: list[StoredDefinition] = []
+    is_guess = False
     for name in (last, *_other_conventions(last)):
-        found, is_guess = _definitions(catalog, replace(declaration, name=qualifier + dot + name), allowed)
-        if found:
+        more, is_guess = _definitions(catalog, replace(declaration, name=qualifier + dot + name), allowed)
+        found += more
+        if found and not declaration.is_spelled:
             break
+    if declaration.is_spelled:
+        found = _spelled(found, last)
     for candidate in found:
-        is_certain = declaration.is_certain and (name != last or candidate.definition.name == last)
-        if is_certain or candidate.definition.kind not in LABELS:
-            found_at = candidate.definition
+        definition = candidate.definition
+        is_certain = declaration.is_certain and (name != last or definition.name == last)
+        if declaration.is_word and not _is_meant_by_word(definition, last, is_certain=is_certain):
+            continue
+        if is_certain or definition.kind not in LABELS:
             yield DeclaredDefinition(
-                candidate.chunk, found_at.line, found_at.qualified, found_at.kind, is_certain, is_guess
+                candidate.chunk,
+                definition.line,
+                definition.qualified,
+                definition.kind,
+                is_certain,
+                is_guess,
+                is_spelled=declaration.is_spelled or (declaration.is_word and not is_certain),
             )
+
+
+def _spelled(found: list[StoredDefinition], words: str) -> list[StoredDefinition]:
+    """Return those of ``found`` whose names have just these words, in any convention, if there are any, types first."""
+    wanted = split_identifier(words)
+    for is_better in (
+        _is_in_code,
+        _is_in_source,
+        lambda candidate: split_identifier(candidate.definition.name) == wanted,
+        _is_no_value,
+        lambda candidate: candidate.definition.kind in _TYPES,
+    ):
+        found = list(filter(is_better, found)) or found
+    return found
+
+
+def _is_meant_by_word(definition: Definition, word: str, *, is_certain: bool) -> bool:
+    """Return True if a single word asks for a definition: for a type, or for what is written alike.
+
+    A field named like it says little, nor does a member if the word may be a topic (``session``).
+    """
+    if definition.name != word:
+        return not word[0].isupper() and definition.kind in _TYPES
+    kinds = _STANDING_ALONE | _FUNCTIONS if is_certain else _STANDING_ALONE
+    return definition.kind in kinds - {"property"}
 
 
 def _other_conventions(name: str) -> list[str]:
@@ -231,7 +282,14 @@ def _definitions(
     parts = declaration.name.split(".")
     files = catalog.files_defining([declaration.name, parts[-1]])
     within = files & catalog.files_defining([parts[-2]]) if len(parts) > 1 and len(files) > _MOST_FILES else files
-    find = partial(_defining, catalog, kinds=declaration.kinds, allowed=allowed, without_fields=declaration.is_import)
+    find = partial(
+        _defining,
+        catalog,
+        kinds=declaration.kinds,
+        allowed=allowed,
+        without_fields=declaration.is_import,
+        in_any_case=declaration.is_spelled,
+    )
     if found := find(declaration.name, within):
         return found, False
     if len(parts) == 1 or len(files) > _MOST_FILES_BY_PATH:
@@ -262,11 +320,12 @@ def _defining(
     kinds: Collection[str],
     allowed: Ids | None,
     without_fields: bool,
+    in_any_case: bool,
 ) -> list[StoredDefinition]:
     """Return at most 50 definitions of ``name`` in ``files``, of ``kinds`` if there are any; none in too many files.
 
     Those in documents and tests, in another case, properties, and for any kind those of values, only if there are no
-    others.
+    others; constructors, and aliases of C, only without their type.
     """
     if not 0 < len(files) <= _MOST_FILES:
         return []
@@ -285,13 +344,39 @@ def _defining(
         _is_in_code,
         _is_in_source,
         lambda candidate: candidate.definition.kind != DECLARATION,
-        lambda candidate: candidate.definition.name == last,
-        lambda candidate: (
-            candidate.definition.kind != "property" if kinds else candidate.definition.kind not in _DETAILS
-        ),
+        lambda candidate: in_any_case or candidate.definition.name == last,
+        (lambda candidate: candidate.definition.kind != "property") if kinds else _is_no_value,
+        _is_no_alias,
+        _is_not_local,
     ):
         found = list(filter(is_better, found)) or found
-    return found
+    return list(_without_constructors(found))
+
+
+def _without_constructors(found: Sequence[StoredDefinition]) -> Iterator[StoredDefinition]:
+    """Yield ``found`` without the functions that have the name of a type in the same file."""
+    types = {stored.chunk.file_id for stored in found if stored.definition.kind in _TYPES}
+    return (stored for stored in found if stored.definition.kind not in _FUNCTIONS or stored.chunk.file_id not in types)
+
+
+def is_value(definition: Definition) -> bool:
+    """Return True for a definition that holds a value: a constant, a field, a key of data, a variable."""
+    return definition.kind in _DETAILS
+
+
+def _is_no_value(stored: StoredDefinition) -> bool:
+    return not is_value(stored.definition)
+
+
+def _is_not_local(stored: StoredDefinition) -> bool:
+    """Return False for what is defined inside of a function."""
+    container = stored.definition.container
+    return container < 0 or stored.outline[container].kind not in _FUNCTIONS
+
+
+def _is_no_alias(stored: StoredDefinition) -> bool:
+    """Return False for a typedef of C, which may only announce a structure (``typedef struct s s;``)."""
+    return stored.definition.kind not in {"alias", "type"} or stored.chunk.language not in _WITH_TYPEDEFS
 
 
 def _is_in_code(stored: StoredDefinition) -> bool:

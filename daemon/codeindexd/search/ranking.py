@@ -44,11 +44,12 @@ class Weights(Struct, frozen=True):
     further_section: float = 0.8  # instead of these three in documents, whose sections are about different things
     place: float = 40.0  # a place that the query names; those named first have a little more
     declared: float = 20.0  # a definition whose name or head is the query, such as ``class Session``
+    spelled: float = 3.0  # a definition whose name the words of the query are together, such as ``session store``
     literal: float = 10.0  # the chunk contains the query, or the longest fixed part of a message
     literal_elsewhere: float = 8.0  # the same outside of source
     quoted: float = 1.5  # the query is two or three plain words, which the chunk has as a message
     whole_name: float = 5.0  # the query is one compound name, which the chunk has
-    partial: float = 5.0  # in addition: the query is part of a name that the chunk defines
+    partial: float = 8.0  # in addition, times its share: the query is part of a name that the chunk defines
 
 
 class ReportWeights(Struct, frozen=True):
