@@ -186,7 +186,7 @@ def report_figures(answers: Sequence[Answer]) -> dict[str, Any]:
 
 def variants(weights: Any) -> dict[str, Any]:
     """By signal, the weights without it; factors of further chunks are no signals."""
-    neutral = {"max_neighbours", "further", "further_file", "further_central"}
+    neutral = {"max_neighbours", "further", "further_file", "further_central", "unwanted"}
     return {one.name: replace(weights, **{one.name: 0.0}) for one in fields(weights) if one.name not in neutral}
 
 
@@ -198,7 +198,7 @@ def ranked_again(answer: Answer, weights: Weights, report_weights: ReportWeights
     if name == rank_report.__name__:
         ranked = rank_report(candidates, files, *rest[:1], report_weights)
     else:
-        ranked = rank(candidates, files, *rest[:1], weights)
+        ranked = rank(candidates, files, *rest[:2], weights)
     paths = [os.fsdecode(one.candidate.path) for one in ranked[: judged.CUT]]
     return [judged.Hit(path, 1, sys.maxsize) for path in paths]
 

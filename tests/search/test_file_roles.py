@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from codeindexd.search.file_roles import FileRole, is_test, older_versions, role_of, roles_asked_for, versions_in
+from codeindexd.search.file_roles import (
+    FileRole,
+    is_test,
+    older_versions,
+    role_of,
+    roles_asked_for,
+    roles_ruled_out,
+    versions_in,
+)
 from codeindexd.search.prepared_query import stems_of
 
 
@@ -64,7 +72,29 @@ def test_a_question_asks_for_a_role_by_its_name() -> None:
     assert asked_for("benchmarks") == {FileRole.ASIDE}
     assert asked_for("attest the latest") == frozenset()
     assert asked_for("how are tests collected") == frozenset()
-    assert asked_for("how do I run the tests") == {FileRole.DOCUMENT, FileRole.TEST}
+    assert asked_for("how do I write tests") == {FileRole.DOCUMENT, FileRole.TEST}
+    assert asked_for("how does it run the tests") == frozenset()
+
+
+@pytest.mark.parametrize("text", ["how do I run the tests", "running the test suite", "run all unit tests"])
+def test_how_to_run_tests_is_said_by_documents_alone(text: str) -> None:
+    assert asked_for(text) == {FileRole.DOCUMENT}
+
+
+@pytest.mark.parametrize(
+    ("text", "is_ruled_out"),
+    [
+        ("how are requests routed", True),
+        ("where is the handler looked up", True),
+        ("how do I route requests", False),
+        ("how do users install it", False),
+        ("where are the docs of the router", False),
+        ("request routing", False),
+    ],
+)
+def test_documents_do_not_answer_how_code_works(text: str, *, is_ruled_out: bool) -> None:
+    found = roles_ruled_out(text, stems_of(text.split()))
+    assert found == ({FileRole.DOCUMENT} if is_ruled_out else frozenset())
 
 
 @pytest.mark.parametrize(

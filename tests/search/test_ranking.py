@@ -64,6 +64,33 @@ def test_the_parts_of_a_score_add_up_to_it(found: list[Candidate], files: dict[i
             assert ranked.score == pytest.approx(sum(ranked.parts.values()), abs=1e-6)
 
 
+def test_a_function_comes_before_code_of_its_file_that_is_about_as_good() -> None:
+    head = Candidate(1, 1, b"a.py", lexical=1.0, dense=0.8)
+    function = Candidate(2, 1, b"a.py", lexical=0.8, dense=0.8, is_function=True)
+    assert [r.candidate for r in rank([head, function])] == [function, head]
+    assert rank([head, function])[0].score == rank([head, function._replace(is_function=False)])[0].score
+    assert [r.candidate for r in rank([head, function._replace(dense=0.5)])] == [head, function._replace(dense=0.5)]
+    asked = head._replace(asked_for={"declared": 1.5})
+    assert rank([asked, function])[0].candidate is asked
+
+
+def test_what_is_asked_for_is_the_first_chunk_of_its_file() -> None:
+    near = Candidate(1, 1, b"a.py", lexical=1.0, dense=1.0)
+    asked = Candidate(2, 1, b"a.py", lexical=0.2, asked_for={"declared": 3.0})
+    first = rank([near, asked], {1: FileEvidence(name=1.0)})[0]
+    assert first.candidate is asked
+    assert first.parts["name"] == Weights().name
+    assert "further" not in first.parts
+
+
+def test_documents_step_back_further_where_they_cannot_answer() -> None:
+    source = Candidate(1, 1, b"src/parser.py", lexical=0.8, dense=0.6)
+    document = Candidate(2, 2, b"docs/parser.md", lexical=1.0, dense=1.0, role=FileRole.DOCUMENT)
+    assert rank([source, document], {2: FileEvidence(name=0.2)})[0].candidate is document
+    unwanted = rank([source, document], {2: FileEvidence(name=0.2)}, (), {FileRole.DOCUMENT})
+    assert unwanted[0].candidate is source
+
+
 def test_a_central_file_comes_first_of_equals() -> None:
     some, central = Candidate(1, 1, b"a.py", dense=0.8), Candidate(2, 2, b"b.py", dense=0.8)
     assert rank([some, central], {2: FileEvidence(central=1.0)})[0].candidate is central

@@ -31,6 +31,7 @@ _MEANINGS: Final = {
     "data": "is data or configuration, which the query does not ask for",
     "aside": "is an example, a benchmark, vendored or generated, which the query does not ask for",
     "older": "is an older version, with a newer one beside it",
+    "function": "functions come before other code of a file that is about as good",
     "further": "another chunk of the file comes first",
 }
 _WANTED_DOCUMENT: Final = "is a document, which answers how-to questions"

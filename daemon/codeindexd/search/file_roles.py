@@ -62,11 +62,15 @@ _HOW_TO: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _HOW_IT_WORKS: Final = re.compile(r"\s*how (?:are|do|does|is) (?!i\b|we\b|you\b)", re.IGNORECASE)
+_WHERE_IT_IS: Final = re.compile(r"\s*where (?:are|do|does|is) (?!i\b|we\b|you\b)", re.IGNORECASE)
+_RUNS_TESTS: Final = re.compile(r"\brun(?:ning)? (?:\w+ ){0,3}tests?\b", re.IGNORECASE)
 _ASKS_FOR: Final = {
     FileRole.TEST: "test tests spec specs fixture fixtures mock mocks",
     FileRole.ASIDE: "example examples sample samples demo benchmark benchmarks vendor vendored generated legacy",
 }
+_NAMES_OF_DOCUMENTS: Final = "changelog changelogs doc docs documentation documented guide guides manual readme wiki"
 _ASKING_STEMS: Final = {role: frozenset(map(stem, words.split())) for role, words in _ASKS_FOR.items()}
+_DOCUMENT_STEMS: Final = frozenset(map(stem, _NAMES_OF_DOCUMENTS.split()))
 
 
 @lru_cache(maxsize=8_192)
@@ -107,12 +111,27 @@ def is_test(path: bytes) -> bool:
 def roles_asked_for(text: str, stems: Collection[str]) -> frozenset[FileRole]:
     """Return the roles that a question asks for: documents by its form ("how do I"), the others by its words.
 
-    ``stems`` are those of the words in ``text``. How tests are collected is answered by source, not by tests.
+    ``stems`` are those of the words in ``text``. How tests are collected is answered by source, not by tests, and how
+    to run them by documents.
     """
     roles = {role for role, asking in _ASKING_STEMS.items() if not asking.isdisjoint(stems)}
-    if _HOW_IT_WORKS.match(text):
+    how_it_works, runs_tests = _HOW_IT_WORKS.match(text), _RUNS_TESTS.search(text)
+    if how_it_works or runs_tests:
         roles.discard(FileRole.TEST)
-    return frozenset(roles | {FileRole.DOCUMENT} if _HOW_TO.match(text) else roles)
+    if _HOW_TO.match(text) or (runs_tests and not how_it_works):
+        roles.add(FileRole.DOCUMENT)
+    return frozenset(roles)
+
+
+def roles_ruled_out(text: str, stems: Collection[str]) -> frozenset[FileRole]:
+    """Return the roles whose files cannot answer a question: documents, if it asks how or where code does something.
+
+    ``stems`` are those of the words in ``text``, which may ask for documents.
+    """
+    asks_for_code = _HOW_IT_WORKS.match(text) or _WHERE_IT_IS.match(text)
+    if not asks_for_code or _HOW_TO.match(text) or not _DOCUMENT_STEMS.isdisjoint(stems):
+        return frozenset()
+    return frozenset({FileRole.DOCUMENT})
 
 
 def older_versions(paths: Iterable[bytes]) -> frozenset[bytes]:

@@ -19,6 +19,7 @@ from codeindexd.search.file_roles import FileRole, role_of
 from codeindexd.storage.catalog.summaries import ChunkSummary
 
 _DIGITS = 6
+_FUNCTIONS = frozenset({"constructor", "function", "macro", "method"})
 
 
 class Weights(Struct, frozen=True):
@@ -32,6 +33,7 @@ class Weights(Struct, frozen=True):
     mention: float = 1.2  # times the rarity of such a name that it uses, in any inflection if it is a single word
     test: float = 1.4  # subtracted, like `prose`, `data` and `aside`, unless the query asks for such files
     prose: float = 0.4
+    unwanted: float = 2.0  # factor for what is subtracted from roles that cannot answer the query
     wanted_prose: float = 0.6  # added for documents if the query asks for them
     data: float = 0.5
     aside: float = 0.5
@@ -41,6 +43,7 @@ class Weights(Struct, frozen=True):
     further: float = 0.6  # factor for the score of every further chunk of a file
     further_file: float = 0.3  # factor for the signals of the whole file, in every further chunk
     further_central: float = 0.75  # the same for `central`, which says nothing about a chunk
+    function: float = 0.2  # how much better another chunk of a file must be to come before a function in it
     further_section: float = 0.8  # instead of these three in documents, whose sections are about different things
     place: float = 40.0  # a place that the query names; those named first have a little more
     declared: float = 20.0  # a definition whose name or head is the query, such as ``class Session``
@@ -82,6 +85,7 @@ class Candidate(NamedTuple):
     exact: float = 0.0
     mention: float = 0.0
     role: FileRole = FileRole.SOURCE
+    is_function: bool = False
     asked_for: Mapping[str, float] = MappingProxyType({})  # parts of the score that put it before others
     span_hash: bytes = b""  # hash of its text: copies have the same
     start_line: int = 0
@@ -113,6 +117,7 @@ class Candidate(NamedTuple):
             exact,
             mention,
             role_of(chunk.path, chunk.language),
+            chunk.kind in _FUNCTIONS,
             asked_for,
             chunk.span_hash,
             chunk.start_line,
@@ -182,13 +187,16 @@ def rank(
     candidates: Iterable[Candidate],
     files: Mapping[int, FileEvidence] | None = None,
     wanted_roles: Collection[FileRole] = (),
+    unwanted_roles: Collection[FileRole] = (),
     weights: Weights | None = None,
 ) -> list[Ranked]:
     """Return ``candidates`` best first, for a question that asks for files of ``wanted_roles``; ``files`` by file id.
 
-    Many good chunks in a file raise the scores of all of them, but every further chunk of a file counts less, so that
-    answers show many files. Equal scores are ordered by path, then line: the same tree and query have the same answer,
-    whatever the order in which files were indexed.
+    Files of ``unwanted_roles`` cannot answer it. Many good chunks in a file raise the scores of all of them, but
+    every further chunk of a file counts less, so that answers show many files. The first one is what is asked for.
+    If nothing is, functions come before chunks that are about as good, because most questions are about what code does.
+    Equal scores are ordered by path, then line: the same tree and query have the same answer, whatever the order in
+    which files were indexed.
     """
     weights = weights or Weights()
     penalties = {
@@ -199,10 +207,16 @@ def rank(
     }
     for role in wanted_roles:
         penalties[role] = -weights.wanted_prose if role is FileRole.DOCUMENT else 0.0
+    for role in unwanted_roles:
+        penalties[role] *= weights.unwanted
     ranked: list[Ranked] = []
     for file_id, of_file in _by_file(candidates).items():
         evidence = (files or {}).get(file_id, FileEvidence())
         scored = sorted((_of_question(one, penalties, weights) for one in of_file), key=_order)
+        if any(one.candidate.asked_for for one in scored):
+            scored.sort(key=lambda one: -(one.score + sum(one.candidate.asked_for.values())))
+        else:
+            scored = _functions_first(scored, weights.function)
         whole = {
             "name": weights.name * evidence.name,
             "central": weights.central * evidence.central,
@@ -265,6 +279,20 @@ def _of_question(candidate: Candidate, penalties: Mapping[FileRole, float], weig
     if candidate.role in penalties:
         parts[candidate.role.value] = -penalties[candidate.role]
     return Ranked(candidate, sum(parts.values()), parts)
+
+
+def _functions_first(scored: Sequence[Ranked], lead: float) -> list[Ranked]:
+    """Return the chunks of one file, best first, with functions before others that are better by less than ``lead``.
+
+    The scores of the file stay the same, in the same order: the chunks change places.
+    """
+    ordered = sorted(scored, key=lambda one: -(one.score + lead * one.candidate.is_function))  # stable
+    return [
+        one
+        if one is before
+        else Ranked(one.candidate, before.score, {**one.parts, "function": before.score - one.score})
+        for one, before in zip(ordered, scored, strict=True)
+    ]
 
 
 def _of_report(candidate: Candidate, weights: ReportWeights) -> Ranked:

@@ -15,7 +15,7 @@ from codeindexd.errors import NotIndexedError
 from codeindexd.search.asked_for import AskedFor, chunks_asked_for, is_identifier
 from codeindexd.search.exact import chunks_left_out, chunks_that_match
 from codeindexd.search.file_names import closeness_of_names
-from codeindexd.search.file_roles import FileRole, older_versions, roles_asked_for, versions_in
+from codeindexd.search.file_roles import FileRole, older_versions, roles_asked_for, roles_ruled_out, versions_in
 from codeindexd.search.names import definition_shares, definitions_of_names, uses_of_names
 from codeindexd.search.prepared_query import PreparedQuery, stems_of
 from codeindexd.search.ranking import Candidate, FileEvidence, Ranked, normalise, rank, shortlist
@@ -120,7 +120,8 @@ def _ranked_chunks(
     ]
     wanted_roles = roles_asked_for(query.text, frozenset(query.stems))
     central = _centrality_shares(snapshot, candidates)
-    return rank(candidates, _evidence(query, candidates, wanted_roles, central), wanted_roles)
+    unwanted_roles = roles_ruled_out(query.text, frozenset(query.stems))
+    return rank(candidates, _evidence(query, candidates, wanted_roles, central), wanted_roles, unwanted_roles)
 
 
 def similar_chunks(snapshot: Snapshot, path: bytes, line: int, limit: int) -> list[Ranked]:
