@@ -11,6 +11,7 @@ from codeindexd.search.file_roles import (
     role_of,
     roles_asked_for,
     roles_ruled_out,
+    versions_asked_for,
     versions_in,
 )
 from codeindexd.search.prepared_query import stems_of
@@ -121,3 +122,7 @@ def test_an_older_version_is_known_by_a_newer_one_beside_it() -> None:
     assert older_versions(paths) == {b"api/v1/a.ts", b"api/v2/a.ts"}
     assert versions_in(b"api/v1/a.ts") == {"v1"}
     assert versions_in(b"v2.ts") == frozenset()
+    paths = [b"manual/v1.9/a.md", b"manual/v1.10/a.md", b"manual/v1/a.md", b"manual/dev/a.md"]
+    assert older_versions(paths) == {b"manual/v1.9/a.md", b"manual/v1/a.md"}
+    assert versions_in(b"manual/v1.9/a.md") == {"v1.9"}
+    assert versions_asked_for("slices in v1 and 1.9? not 2, nor 10") == {"v1", "v1.9"}

@@ -50,7 +50,8 @@ _ASIDE_DIRECTORIES: Final = frozenset(
     b" vendor vendored _vendor third_party thirdparty external extern externals node_modules generated legacy".split()
 )
 _ASIDE_NAME: Final = re.compile(rb".*(?:[._-](?:min|pb|gen|generated)|_pb2(?:_grpc)?|\.g)", re.IGNORECASE)
-_VERSION: Final = re.compile(rb"v(\d{1,3})")
+_VERSION: Final = re.compile(rb"v(\d{1,3}(?:\.\d{1,3}){0,2})")
+_TYPED_VERSION: Final = re.compile(r"\b(?:v\d{1,3}(?:\.\d{1,3}){0,2}|\d{1,3}(?:\.\d{1,3}){1,2})\b")
 
 # "How do I ..." is answered by documents, "how does it ..." by code.
 _HOW_TO: Final = re.compile(
@@ -135,16 +136,22 @@ def roles_ruled_out(text: str, stems: Collection[str]) -> frozenset[FileRole]:
 
 
 def older_versions(paths: Iterable[bytes]) -> frozenset[bytes]:
-    """Return those of ``paths`` in a directory such as ``v1`` if others are in a later one (``v2``) beside it."""
-    newest: dict[tuple[bytes, ...], int] = {}
-    versioned: list[tuple[bytes, tuple[bytes, ...], int]] = []
+    """Return those of ``paths`` in a directory such as ``v1`` if others are in a later one (``v1.2``) beside it."""
+    newest: dict[tuple[bytes, ...], list[int]] = {}
+    versioned: list[tuple[bytes, tuple[bytes, ...], list[int]]] = []
     for path in paths:
         parts = tuple(path.split(b"/")[:-1])
         for depth, part in enumerate(parts):
             if match := _VERSION.fullmatch(part):
-                versioned.append((path, parts[:depth], int(match[1])))
-                newest[parts[:depth]] = max(newest.get(parts[:depth], 0), int(match[1]))
+                version = list(map(int, match[1].split(b".")))
+                versioned.append((path, parts[:depth], version))
+                newest[parts[:depth]] = max(newest.get(parts[:depth], version), version)
     return frozenset(path for path, above, version in versioned if version < newest[above])
+
+
+def versions_asked_for(text: str) -> frozenset[str]:
+    """Return the versions that a text names, as directories have them: ``v1``, and ``v1.6`` for ``1.6`` as well."""
+    return frozenset(f"v{version.removeprefix('v')}" for version in _TYPED_VERSION.findall(text.lower()))
 
 
 def versions_in(path: bytes) -> frozenset[str]:

@@ -15,7 +15,14 @@ from codeindexd.errors import NotIndexedError
 from codeindexd.search.asked_for import AskedFor, chunks_asked_for, is_identifier
 from codeindexd.search.exact import chunks_left_out, chunks_that_match
 from codeindexd.search.file_names import closeness_of_names
-from codeindexd.search.file_roles import FileRole, older_versions, roles_asked_for, roles_ruled_out, versions_in
+from codeindexd.search.file_roles import (
+    FileRole,
+    older_versions,
+    roles_asked_for,
+    roles_ruled_out,
+    versions_asked_for,
+    versions_in,
+)
 from codeindexd.search.names import definition_shares, definitions_of_names, uses_of_names
 from codeindexd.search.prepared_query import PreparedQuery, stems_of
 from codeindexd.search.ranking import Candidate, FileEvidence, Ranked, normalise, rank, shortlist
@@ -221,7 +228,8 @@ def _evidence(
     documents = {candidate.path for candidate in candidates if candidate.role is FileRole.DOCUMENT}
     least = _LEAST_NAME_IF_WANTED if FileRole.DOCUMENT in wanted_roles else _LEAST_NAME
     closeness = closeness_of_names(query.embed_names, query.text, set(paths.values()))
-    older = {path for path in older_versions(paths.values()) if versions_in(path).isdisjoint(query.terms.words)}
+    wanted_versions = versions_asked_for(query.text)
+    older = {path for path in older_versions(paths.values()) if versions_in(path).isdisjoint(wanted_versions)}
     if closeness:
         closeness |= {path: max(least, closeness[path]) for path in documents}
     if query.only_stem and (having := {one.path for one in candidates if one.mention or one.exact}):
