@@ -106,8 +106,10 @@ def annotated_answers(
                 yield daemon.answer(root, question, entry["root"])
 
 
-def own_answers(daemon: Asked, whole: Path) -> Iterator[Answer]:
-    for repository, questions in judged.own_questions().items():
+def answers_about(
+    daemon: Asked, whole: Path, questions_by_repository: Mapping[str, Sequence[judged.Question]]
+) -> Iterator[Answer]:
+    for repository, questions in questions_by_repository.items():
         if not (sources := whole / repository).is_dir():
             print(f"missing: {sources}", file=sys.stderr)
             continue
@@ -186,7 +188,7 @@ def report_figures(answers: Sequence[Answer]) -> dict[str, Any]:
 
 def variants(weights: Any) -> dict[str, Any]:
     """By signal, the weights without it; factors of further chunks are no signals."""
-    neutral = {"max_neighbours", "further", "further_file", "further_central", "unwanted"}
+    neutral = {"max_neighbours", "further", "further_file", "further_central", "next_place", "unwanted"}
     return {one.name: replace(weights, **{one.name: 0.0}) for one in fields(weights) if one.name not in neutral}
 
 

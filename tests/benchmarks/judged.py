@@ -20,9 +20,11 @@ from typing import Any
 CUT = 10
 CHOSEN_ON = frozenset({
     "aeson", "aiohttp", "cats", "express", "fmtlib", "ktor", "monolog", "nvm", "rack", "tokio", "zod",
+    "date-fns", "echo", "jq", "koa", "reqwest", "serilog", "slim",
     "django/django", "sympy/sympy",
 })  # fmt: skip
 OWN = Path(__file__).with_name("questions.toml")
+FURTHER = Path(__file__).with_name("further_questions.toml")
 _RESAMPLES = 2_000
 
 
@@ -78,6 +80,15 @@ def own_questions() -> dict[str, list[Question]]:
         questions[row["repository"]].append(
             Question(row["repository"], row["question"], (target,), (f"answered by {row['answered_by']}",))
         )
+    return dict(questions)
+
+
+def further_questions() -> dict[str, list[Question]]:
+    """Questions about other repositories, by repository, with all places that answer them."""
+    questions: defaultdict[str, list[Question]] = defaultdict(list)
+    for row in tomllib.loads(FURTHER.read_text())["question"]:
+        targets = tuple(Target(path, (first, last)) for path, first, last in row["places"])
+        questions[row["repository"]].append(Question(row["repository"], row["question"], targets, (row["category"],)))
     return dict(questions)
 
 

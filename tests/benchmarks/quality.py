@@ -2,15 +2,15 @@
 """How good the answers are: on annotated questions, on our own, and on bug reports.
 
     python tests/benchmarks/quality.py --annotations DIR --repositories DIR [--corpus FILE] [--only NAME,NAME...]
-        [--whole DIR] [--reports FILE --git PATTERN [--every N]]
+        [--whole DIR] [--further DIR] [--reports FILE --git PATTERN [--every N]]
         [--model DIR] [--also NAME=KIND:DIR ...] [--json FILE]
 
 ``--annotations`` holds one ``<name>.json`` a repository: [{"query", "relevant": [path], "secondary": [path],
 "category"}]; ``--repositories`` the sources as ``<name>/<root>/...``; ``--corpus`` (default: corpus.json beside the
 annotations) says name, language and root of each. ``--whole`` holds whole trees of the repositories in questions.toml,
-as ``<name>/...``, for our own questions. ``--reports`` is a file of bug reports, {"id", "repo", "commit", "question",
-"files"} a line, each asked at its commit; ``--git`` says where git directories are, for example
-``clones/{owner}+{name}/repo``; ``--every 5`` takes every fifth report of a project only.
+as ``<name>/...``, for our own questions, and ``--further`` those in further_questions.toml. ``--reports`` is a file of
+bug reports, {"id", "repo", "commit", "question", "files"} a line, each asked at its commit; ``--git`` says where git
+directories are, for example ``clones/{owner}+{name}/repo``; ``--every 5`` takes every fifth report of a project only.
 
 The first table (NDCG@10) compares the lexical index alone, the model alone and reciprocal rank fusion of the two, each
 listing files by their best chunk. ``--also`` adds a column for another model alone, over the same chunks; KIND is one
@@ -96,6 +96,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path)
     parser.add_argument("--only", default="", help="these repositories alone")
     parser.add_argument("--whole", type=Path, help="whole trees, for our own questions")
+    parser.add_argument("--further", type=Path, help="whole trees, for further questions about other repositories")
     parser.add_argument("--reports", type=Path, help="bug reports")
     parser.add_argument("--git", default="{owner}+{name}/repo", help="where the git directory of a project is")
     parser.add_argument("--every", type=int, default=1, help="take every n-th report of a project")
@@ -157,7 +158,11 @@ def answered(args: argparse.Namespace, corpus: Sequence[dict[str, str]]) -> dict
         found = list(answers.annotated_answers(daemon, args.annotations, args.repositories, corpus))
         figures["annotated questions"] = answers.ndcg_figures(found)
         if args.whole:
-            figures["own questions"] = answers.ndcg_figures(list(answers.own_answers(daemon, args.whole)))
+            found = list(answers.answers_about(daemon, args.whole, judged.own_questions()))
+            figures["own questions"] = answers.ndcg_figures(found)
+        if args.further:
+            found = list(answers.answers_about(daemon, args.further, judged.further_questions()))
+            figures["further questions"] = answers.ndcg_figures(found)
         if args.reports:
             reports = judged.reports(args.reports)
             found = list(answers.report_answers(daemon, reports, args.git, args.every))

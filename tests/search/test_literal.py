@@ -62,6 +62,8 @@ def test_the_longest_fixed_part_of_a_message_is_found(root: Indexed, text: str, 
         ("module not", set()),  # not all of the message's words
         ("module lookup", set()),  # only in a comment
         ("module not registered here now", set()),
+        ("module not registered: zlib", {b"m.go"}),
+        ("module lookup: zlib", set()),
     ],
 )
 def test_a_message_of_a_few_words_stands_in_quotes_before_a_placeholder_or_the_end(
@@ -158,11 +160,17 @@ def test_a_masked_secret_is_not_found(root: Indexed) -> None:
         ("where is unknown command 'x' for 'y'", False),
         ('this include "x" is nowhere here', False),
         ('a name that is "x"', False),
+        ("Callable HomeController does not exist", True),
+        ("Callable app.home_controller does not exist", True),
+        ("Callable Home does not exist", False),  # no name without quotation marks
+        ("Callable HomeController exists", False),
+        ("how does a Callable HomeController not exist", False),
     ],
 )
 def test_a_message_with_quoted_values_is_known_by_its_fixed_parts(root: Indexed, text: str, is_message: bool) -> None:
     root.save("comment.py", "# this include is nowhere here\n")
     root.save("sentence.py", "TEXT = 'something'  # it's a name that is everywhere\n")
+    root.save("callable.php", "<?php\nthrow new RuntimeException(sprintf('Callable %s does not exist', $class));\n")
     root.save("command.go", 'return fmt.Errorf("unknown command %q for %q%s", name, path, similar)\n')
     with root.pin_snapshot() as snapshot:
         assert snapshot is not None

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from codeindexd.search.places import Place, chunks_at, places_in
+from codeindexd.search.query import parse
+from codeindexd.search.searcher import Searcher
 from search.indexed_root import Indexed
 
 
@@ -102,3 +104,14 @@ def test_versions_in_a_path_may_be_its_own(root: Indexed) -> None:
 def test_a_frame_of_other_code_is_not_taken_for_ours(root: Indexed) -> None:
     assert paths_at(root, "/usr/lib/other/main.py:1") == []
     assert paths_at(root, "main.py:99") == []
+
+
+@pytest.mark.anyio
+async def test_places_keep_their_order_whatever_else_speaks_for_them(root: Indexed) -> None:
+    root.save(
+        "lib/io/Wire.java",
+        "class Wire {\n" + "  int wire_timeout;\n" * 90 + "  int last;\n" + "  int x;\n" * 200 + "}\n",
+    )
+    trace = "wire timeout\n\tat io.Wire.fail(Wire.java:250)\n\tat io.Wire.wait(Wire.java:20)\n"
+    hits = (await Searcher({}, mask_secrets=True).search([root], parse(trace), 10)).hits
+    assert [hit.best_line for hit in hits[:2]] == [250, 20]

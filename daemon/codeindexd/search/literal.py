@@ -55,6 +55,9 @@ _PLAIN_QUESTION: Final = re.compile(r"(?:how|what|where|which|why|when|who)(?: [
 _LOOKS_LIKE_A_MESSAGE: Final = re.compile(r"[\"'`%]|<[^>]+>|:\s|\s\d|[.!]$")
 _QUESTION: Final = re.compile(r"(?:how|what|where|which|why|when|who|find|show)\b|.*\?$", re.IGNORECASE)
 _PUNCTUATION: Final = ":;,."
+_NAMED_VALUE: Final = re.compile(r"(?<![\w.\\/-])(?:[A-Za-z_]\w*?[a-z][A-Z]\w*+|\w++(?:[._\\/-]\w++)++)(?![\w.\\/-])")
+"""A name that a message has without quotation marks, such as that of a class or a module."""
+
 _QUOTED_VALUE: Final = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|`[^`]*`")
 _BEFORE_VALUE: Final = r"[\s:=(\[.!?;,]{0,3}[%{$\"'`\\<+]"
 """What follows the fixed part of a message: a placeholder, the value's quotation mark, or the end of the string.
@@ -122,16 +125,23 @@ def _are_many(files: Set[int] | None) -> bool:
 
 
 def message_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[int, int]:
-    """Return the chunks that have the words of ``text`` around its quoted values in quotes, as messages have.
+    """Return the chunks that have the words of ``text`` around its values in quotes, as messages have.
 
+    The values are quoted, or names in a text that says what is wrong (``Callable HomeController does not exist``).
     By id, with the first such line; documents do not count. All of the words count in their order on one line, or else
     three side by side before a placeholder; fewer than three say nothing. A best effort like :func:`literal_chunks`.
     Blocking.
     """
-    if not _QUOTED_VALUE.search(text) or _QUESTION.match(text):
+    if _QUESTION.match(text):
+        return {}
+    if _QUOTED_VALUE.search(text):
+        between = _HOLE.split(text)
+    elif "\n" not in text and is_complaint(text) and _NAMED_VALUE.search(text):
+        between = [part for fixed in _HOLE.split(text) for part in _NAMED_VALUE.split(fixed)]
+    else:
         return {}
     budget = _Budget()
-    parts = [part for part in (part.strip(f" {_PUNCTUATION}") for part in _HOLE.split(text)) if is_long_enough(part)]
+    parts = [part for part in (part.strip(f" {_PUNCTUATION}") for part in between) if is_long_enough(part)]
     for some in [parts, *([part] for part in sorted(parts, key=len, reverse=True) if len(parts) > 1)]:
         enough = sum(len(part.split()) for part in some) >= _MIN_RUN_WORDS
         within = _files_with_tokens(snapshot, tokens_of(max(some, key=len))) if enough else frozenset()
@@ -143,9 +153,13 @@ def message_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[
 def short_message_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[int, int]:
     """Return the chunks of source that have ``text``, two or three plain words, as a message has them.
 
-    In quotes, before a placeholder or the end; by id, with the first such line. Nothing for words that more than twenty
+    In quotes, before a placeholder or the end; by id, with the first such line. What follows a colon may be the value
+    of a message that says what is wrong (``unexpected option: foo``). Nothing for words that more than twenty
     files have, or for other texts. A best effort like :func:`literal_chunks`. Blocking.
     """
+    head = text.partition(": ")[0]
+    if not _SUBJECT.fullmatch(text) and is_complaint(head):
+        text = head
     if not _SUBJECT.fullmatch(text):
         return {}
     within = _files_with_tokens(snapshot, tokens_of(text))
