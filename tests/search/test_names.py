@@ -84,3 +84,35 @@ async def test_a_part_of_a_name_finds_the_shortest_name_that_begins_with_it(root
     names = [symbol for _, symbol in await found(root, "Construc")]
     assert names[:3] == ["Constructor", "construct", "ConstructorWithOptions"]
     assert [symbol for _, symbol in await found(root, "construc")][:2] == ["construct", "Constructor"]
+
+
+@pytest.fixture
+def pools(root: Indexed) -> Indexed:
+    filler = "".join(f"func other{n}(a int) int {{\n\treturn a * {n}\n}}\n\n" for n in range(9))
+    root.save("parts.go", f"package p\n\n{filler}type IdlePool struct {{\n\tn int\n}}\n")
+    for number in range(6):
+        root.save(
+            f"pool_{number}.go", f"package p\n\n// How an idle pool works: the idle pool.\nfunc pool{number}() {{\n}}\n"
+        )
+    return root
+
+
+@pytest.mark.parametrize("text", ["how does the idle pool work", "what uses idle pools", "Where is an IDLE POOL kept?"])
+async def test_the_words_of_a_type_in_a_question_name_it(pools: Indexed, text: str) -> None:
+    answer = await Searcher({}, mask_secrets=True).search([pools], parse(text), 10)
+    assert {hit.symbol for hit in answer.hits if "exact" in hit.parts} == {"IdlePool"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "how do I use the idle pool",
+        "is a pool idle",
+        "idle or pooled connections",
+        "how does the idle pool work -path:parts.go",
+    ],
+)
+async def test_other_words_name_no_type(pools: Indexed, text: str) -> None:
+    answer = await Searcher({}, mask_secrets=True).search([pools], parse(text), 10)
+    assert answer.hits
+    assert all("exact" not in hit.parts for hit in answer.hits)

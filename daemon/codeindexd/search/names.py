@@ -10,6 +10,8 @@ from typing import Final
 
 import numpy as np
 
+from codeindexd.analysis.tokens import split_identifier
+from codeindexd.search.file_roles import is_test
 from codeindexd.search.prepared_query import PreparedQuery
 from codeindexd.search.ranking import clean_cut
 from codeindexd.storage.catalog.summaries import ChunkSummary
@@ -21,6 +23,12 @@ _MOST_NAMES: Final = 8  # of a query
 _MOST_DEFINITIONS: Final = 50  # of a name
 _COMMON: Final = 500  # chunks; a name that more of them define says little, and reading them takes long
 _MOST_USES: Final = 50
+_WORD: Final = re.compile(r"[^\W\d_][^\W_]*")
+_LEAST_WORDS: Final = 3
+_MOST_WORDS: Final = 24
+_MOST_WORDS_OF_NAME: Final = 4
+_MOST_SPELLED: Final = 20
+_SPELLED: Final = 0.35  # factor for a type that a question only seems to name
 _RARE: Final = 0.7  # a name that is rarer counts in full; 1 is the rarity of one that is in a single chunk
 _OTHER_CASE: Final = 0.8  # factor for a definition in another case, if there is one in the case that was typed
 _CONSTRUCTOR: Final = 0.8  # factor for a function, if its file defines a type of the same name
@@ -47,6 +55,33 @@ def definitions_of_names(snapshot: Snapshot, query: PreparedQuery, allowed: Ids 
     if allowed is not None:
         found &= among(found, allowed)
     return frozenset(found)
+
+
+def types_spelled_out(snapshot: Snapshot, query: PreparedQuery, allowed: Ids | None) -> dict[int, float]:
+    """Return how well chunks define a type whose name adjacent words of a question are, from 0 to 1 by chunk id.
+
+    ``how does the connection pool work`` is about ``ConnectionPool``. The last word may be in the plural. Types of the
+    same words that more than twenty chunks define say nothing.
+    """
+    words = [word.lower() for word in _WORD.findall(query.text)][:_MOST_WORDS]
+    if query.phrases or len(words) < _LEAST_WORDS:
+        return {}
+    spelled = {
+        name
+        for count in range(2, _MOST_WORDS_OF_NAME + 1)
+        for first in range(len(words) - count + 1)
+        for name in ("_".join(words[first : first + count]), "_".join(words[first : first + count]).removesuffix("s"))
+    }
+    ids = snapshot.catalog.chunks_named([spelling for name in spelled for spelling in (name, name.replace("_", ""))])
+    if allowed is not None:
+        ids = set(among(ids, allowed))
+    found: defaultdict[str, set[int]] = defaultdict(set)
+    for chunk in snapshot.catalog.summaries(sorted(ids)[:_COMMON]):
+        for symbol in chunk.symbols:
+            name = "_".join(split_identifier(symbol.name))
+            if symbol.kind in _TYPES and name in spelled and not is_test(chunk.path):
+                found[name].add(chunk.chunk_id)
+    return {chunk_id: _SPELLED for ids in found.values() if len(ids) <= _MOST_SPELLED for chunk_id in ids}
 
 
 def definition_shares(query: PreparedQuery, chunks: Iterable[ChunkSummary]) -> dict[int, float]:

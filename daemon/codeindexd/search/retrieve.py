@@ -23,7 +23,7 @@ from codeindexd.search.file_roles import (
     versions_asked_for,
     versions_in,
 )
-from codeindexd.search.names import definition_shares, definitions_of_names, uses_of_names
+from codeindexd.search.names import definition_shares, definitions_of_names, types_spelled_out, uses_of_names
 from codeindexd.search.prepared_query import PreparedQuery, stems_of
 from codeindexd.search.ranking import Candidate, FileEvidence, Ranked, normalise, rank, shortlist
 from codeindexd.search.report_chunks import chunks_for_report
@@ -100,6 +100,8 @@ def _ranked_chunks(
     if allowed is not None and (is_narrowed or not query.terms.words):
         lexical = {**dict.fromkeys(allowed[:depth].tolist(), 0.0 if lexical or dense else 1.0), **lexical}
     defining = definitions_of_names(snapshot, query, allowed)
+    wanted_roles = roles_asked_for(query.text, frozenset(query.stems))
+    spelled = {} if FileRole.DOCUMENT in wanted_roles else types_spelled_out(snapshot, query, allowed)
     using, holding_all = uses_of_names(snapshot, query, allowed, lexical.keys() | dense.keys() | defining)
     if is_identifier(query):
         asked = chunks_asked_for(root, snapshot, query, allowed, is_known_name=bool(using))
@@ -107,11 +109,12 @@ def _ranked_chunks(
             asked.add_whole_name(using.keys() | defining)
     if allowed is not None:
         asked.restrict(allowed)
-    chosen = {*shortlist(lexical, dense, _SHORTLIST_PERCENT * depth // 100), *defining, *holding_all, *asked.parts}
+    chosen = {*shortlist(lexical, dense, _SHORTLIST_PERCENT * depth // 100), *holding_all, *asked.parts}
+    chosen.update(defining, spelled)
     chunks = snapshot.catalog.summaries(sorted(chosen))
     if allowed is None and not query.phrases:
         chunks += _first_chunks_by_path(snapshot, query, {chunk.file_id for chunk in chunks})
-    shares = definition_shares(query, chunks) | dict.fromkeys(asked.defining(), 1.0)
+    shares = spelled | definition_shares(query, chunks) | dict.fromkeys(asked.defining(), 1.0)
     candidates = [
         Candidate.of(
             chunk,
@@ -125,7 +128,6 @@ def _ranked_chunks(
         )
         for chunk in chunks
     ]
-    wanted_roles = roles_asked_for(query.text, frozenset(query.stems))
     central = _centrality_shares(snapshot, candidates)
     unwanted_roles = roles_ruled_out(query.text, frozenset(query.stems))
     return rank(candidates, _evidence(query, candidates, wanted_roles, central), wanted_roles, unwanted_roles)

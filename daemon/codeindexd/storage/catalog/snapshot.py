@@ -317,6 +317,12 @@ class CatalogSnapshot:
         """Return what :meth:`symbols` does, but nothing if more than ``most_chunks`` chunks have the name."""
         return self.symbols(name) if len(self._named(_spellings(name))) <= most_chunks else []
 
+    def chunks_named(self, names: Iterable[str]) -> set[int]:
+        """Return the ids of the chunks that are or define something with one of these names, ignoring case."""
+        keys = {symbol_key(name) for name in names} - {b""}
+        sql = "SELECT chunk_id FROM symbol WHERE name IN ({})"
+        return {row[0] for row in self._reader.rows_in(sql.format, sorted(keys))}
+
     def symbol_names(self, part: str, *, only_prefix: bool, limit: int) -> list[str]:
         """Return the case-folded names that begin with ``part`` or, without ``only_prefix``, contain it; sorted."""
         key = symbol_key(part)
