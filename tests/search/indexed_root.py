@@ -24,8 +24,8 @@ PIPELINE = Pipeline(WorkerSettings(embed=True))
 class Indexed:
     """A searchable root. ``meanwhile`` runs once, as soon as a query has its snapshot."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory / "code"
+    def __init__(self, directory: Path, name: str = "code") -> None:
+        self.directory = directory / name
         self.directory.mkdir(parents=True)
         self.spec = RootSpec("one", self.directory, 1, 1)
         self.state = RootState.FRESH

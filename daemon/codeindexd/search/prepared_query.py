@@ -63,15 +63,20 @@ class PreparedQuery(Struct, frozen=True):
 
 
 def prepare_query(
-    parsed: ParsedQuery, literal_words: Iterable[str], tokenizer: Tokenizer, embed_names: Embed | None = None
+    parsed: ParsedQuery,
+    literal_words: Iterable[str],
+    tokenizer: Tokenizer,
+    embed_names: Embed | None = None,
+    subject: str | None = None,
 ) -> PreparedQuery:
     """Return ``parsed`` with everything that retrieval needs but its vectors.
 
     ``literal_words`` are the words in its regexes, which become the terms of a query without other text.
-    ``embed_names`` is passed on.
+    ``embed_names`` is passed on. ``subject`` is what of its text is searched for, if it is a question (None: all).
     """
     report = report_in(parsed)
-    text = report.headline if report else " ".join([parsed.text, *parsed.phrases, *parsed.literals]).strip()
+    asked = parsed.text if subject is None else subject
+    text = report.headline if report else " ".join([asked, *parsed.phrases, *parsed.literals]).strip()
     terms = tokenizer.tokenize(text or " ".join(literal_words))
     phrases = [words for phrase in parsed.phrases if (words := tokenizer.words(phrase))]
     body = tokenizer.tokenize(report.body) if report else None

@@ -39,6 +39,7 @@ from codeindexd.search.nothing_found import (
 )
 from codeindexd.search.pinning import SearchedParts, parts_of, pinned_part
 from codeindexd.search.prepared_query import PreparedQuery, prepare_query
+from codeindexd.search.project_name import LEAST_WORDS, without_project_name
 from codeindexd.search.query import ParsedQuery
 from codeindexd.search.ranking import Ranked
 from codeindexd.search.regexes import LineRegex, notes_on_line_ends
@@ -138,7 +139,7 @@ class Searcher:
             async with pinned_part(some) as part:
                 if query is None:
                     parsed = await _adapted(part.pinned, parsed, is_only_part=len(parts) == 1)
-                    query, notes = await self._prepare(roots, parsed)
+                    query, notes = await self._prepare(roots, parsed, await _subject(part.pinned, parsed, len(roots)))
                 retrieve_from = partial(_matching_chunks, query=query, limit=limit, notes=notes)
                 request = _request(query, limit)
                 found = await self._hits(part.pinned, retrieve_from, request, notes)
@@ -312,9 +313,14 @@ class Searcher:
                 uses += await self._hits(part.pinned, using_chunks, request, notes)
         return [hit for hit in uses if last_part in hit.snippet][: symbols.MAX_DEFINITIONS]
 
-    async def _prepare(self, roots: Sequence[SearchableRoot], parsed: ParsedQuery) -> tuple[PreparedQuery, list[str]]:
-        """Return the query with its terms and vectors, and its notes, including those on models that failed."""
-        query = prepare_query(parsed, _literal_words(parsed.regexes), self._tokenizer, self._embed_names)
+    async def _prepare(
+        self, roots: Sequence[SearchableRoot], parsed: ParsedQuery, subject: str
+    ) -> tuple[PreparedQuery, list[str]]:
+        """Return the query with its terms and vectors, and its notes, including those on models that failed.
+
+        ``subject`` is the text of the query without what does not tell one place from another.
+        """
+        query = prepare_query(parsed, _literal_words(parsed.regexes), self._tokenizer, self._embed_names, subject)
         vectors = {}
         notes = list(parsed.notes)
         for identity in {root.query_model for root in roots} & self._embedders.keys():
@@ -366,6 +372,13 @@ async def _adapted(pinned: Sequence[PinnedRoot], parsed: ParsedQuery, *, is_only
     if parsed.message:
         parsed = await anyio.to_thread.run_sync(_as_message_of_code, pinned, parsed)
     return parsed
+
+
+async def _subject(pinned: Sequence[PinnedRoot], parsed: ParsedQuery, roots: int) -> str:
+    """Return the text of a query, without the name of the project if only one root is searched."""
+    if roots != 1 or len(pinned) != 1 or len(parsed.text.split()) <= LEAST_WORDS or "\n" in parsed.text:
+        return parsed.text
+    return await anyio.to_thread.run_sync(without_project_name, pinned[0], parsed.text)
 
 
 def _as_message_of_code(pinned: Sequence[PinnedRoot], parsed: ParsedQuery) -> ParsedQuery:
