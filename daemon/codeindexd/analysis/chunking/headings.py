@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from tree_sitter import Node
 
 from codeindexd.analysis.chunking.lines import Lines
@@ -9,6 +12,15 @@ from codeindexd.analysis.chunking.outline import FoundDefinition
 from codeindexd.analysis.chunking.rules import source
 
 SEPARATOR = " > "  # not a dot: headings are prose and contain dots
+_TARGET: Final = r"(?:\([^()\n]*\)|\[[^\[\]\n]*\])"
+_IMAGE: Final = re.compile(rf"!\[([^\[\]\n]*)\]{_TARGET}")
+_LINK: Final = re.compile(rf"(?<!!)\[([^\[\]\n]*)\]{_TARGET}")
+_TAG: Final = re.compile(
+    r"</?(?:a|b|br|code|div|em|font|h[1-6]|i|img|kbd|p|picture|small|source|span|strong|sub|sup)\b[^<>\n]*>",
+    re.IGNORECASE,
+)
+_CODE: Final = re.compile(r"`[^`\n]*`")
+_KEPT: Final = re.compile("\0(\\d+)\0")
 
 
 def sections(root: Node, lines: Lines) -> list[FoundDefinition]:
@@ -21,7 +33,8 @@ def sections(root: Node, lines: Lines) -> list[FoundDefinition]:
             open_.pop()[1].end = row
         parent = open_[-1][1] if open_ else None
         path = f"{parent.qualified}{SEPARATOR}{name}" if parent is not None else name
-        at = max(lines.starts[row], lines.text.find(name.encode(), lines.starts[row], lines.starts[row + 1]))
+        first = name.partition(" ")[0].encode()  # of a heading with links, the words are not side by side
+        at = max(lines.starts[row], lines.text.find(first, lines.starts[row], lines.starts[row + 1]))
         section = FoundDefinition(row, end, "section", name, path, parent, container=parent, path=name, name_byte=at)
         out.append(section)
         open_.append((level, section))
@@ -40,10 +53,26 @@ def _headings(root: Node, text: bytes) -> list[tuple[int, int, str]]:
                 stack.append(child)
             elif kind in ("atx_heading", "setext_heading"):
                 content = child.child_by_field_name("heading_content")
-                name = source(content, text).strip("# ") if content is not None else ""
+                name = plain_title(source(content, text).strip("# ")) if content is not None else ""
                 if name:
                     out.append((_level(child), child.start_point[0], name))
     return sorted(out, key=lambda heading: heading[1])
+
+
+def plain_title(heading: str) -> str:
+    """Return the words of a heading, without the targets of its links, its badges and other images, and its tags.
+
+    A heading of images alone has their descriptions as its title, and one of other markup alone is returned unchanged.
+    """
+    code = _CODE.findall(heading)  # `list[int](x)` is no link
+    numbers = iter(range(len(code)))
+    without_code = _CODE.sub(lambda _: f"\0{next(numbers)}\0", heading.replace("\0", ""))
+    for image in (r"", r"\1"):
+        title = _LINK.sub(r"\1", _IMAGE.sub(image, without_code))
+        title = " ".join(_TAG.sub("", title).split())
+        if title:
+            return _KEPT.sub(lambda kept: code[int(kept[1])], title)
+    return heading
 
 
 def _level(heading: Node) -> int:
