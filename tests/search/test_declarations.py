@@ -281,10 +281,11 @@ async def test_a_field_is_not_meant_by_a_word(indexed: Indexed, text: str) -> No
 
 
 @pytest.mark.anyio
-async def test_words_are_a_type_before_they_are_a_package(indexed: Indexed) -> None:
+@pytest.mark.parametrize("text", ["cookie jar", "cookiejar", "CookieJar"])
+async def test_words_are_a_type_before_they_are_a_package(indexed: Indexed, text: str) -> None:
     indexed.save("net/cookiejar/Java.kt", "package net.cookiejar\n\nclass JavaCookieJar\n")
     indexed.save("http/Jars.kt", "package http\n\ninterface CookieJar {\n  fun cookieJar()\n}\n")
-    answer = await Searcher({}, mask_secrets=True).search([indexed], parse("cookie jar"), 10)
+    answer = await Searcher({}, mask_secrets=True).search([indexed], parse(text), 10)
     assert [hit.chunk.path for hit in answer.hits if "declared" in hit.parts] == [b"http/Jars.kt"]
 
 

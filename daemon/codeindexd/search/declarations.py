@@ -288,7 +288,7 @@ def _definitions(
         kinds=declaration.kinds,
         allowed=allowed,
         without_fields=declaration.is_import,
-        in_any_case=declaration.is_spelled,
+        in_any_case=declaration.is_spelled or (declaration.is_word and not declaration.is_certain),
     )
     if found := find(declaration.name, within):
         return found, False
@@ -325,7 +325,7 @@ def _defining(
     """Return at most 50 definitions of ``name`` in ``files``, of ``kinds`` if there are any; none in too many files.
 
     Those in documents and tests, in another case, properties, and for any kind those of values, only if there are no
-    others; constructors, and aliases of C, only without their type.
+    others; packages only without anything else, and constructors, and aliases of C, only without their type.
     """
     if not 0 < len(files) <= _MOST_FILES:
         return []
@@ -343,6 +343,7 @@ def _defining(
         lambda candidate: passing is None or candidate.chunk.chunk_id in passing,
         _is_in_code,
         _is_in_source,
+        _is_no_package,
         lambda candidate: candidate.definition.kind != DECLARATION,
         lambda candidate: in_any_case or candidate.definition.name == last,
         (lambda candidate: candidate.definition.kind != "property") if kinds else _is_no_value,
@@ -366,6 +367,11 @@ def is_value(definition: Definition) -> bool:
 
 def _is_no_value(stored: StoredDefinition) -> bool:
     return not is_value(stored.definition)
+
+
+def _is_no_package(stored: StoredDefinition) -> bool:
+    """Return False for the line that says to which package a file belongs, which many files have."""
+    return stored.definition.kind not in {"namespace", "package"}
 
 
 def _is_not_local(stored: StoredDefinition) -> bool:
