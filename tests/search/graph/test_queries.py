@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from codeindexd.analysis.chunking.indexed_text import indexed_text
 from codeindexd.errors import NotIndexedError, UsageError
 from codeindexd.search.graph.calls import CallNode
 from codeindexd.search.graph.modules import ImportedModule, Match
 from codeindexd.search.graph.queries import CallsAnswer, GraphSearcher, Place, RefsAnswer
+from codeindexd.search.graph.sources import SourceFile
 from codeindexd.types import RootState
 from search.indexed_root import Indexed
 
@@ -193,6 +195,16 @@ async def test_a_reference_shows_its_line_and_the_definition_around_it(indexed: 
     assert use.line.column == 11
     assert use.use.user is not None
     assert use.use.user.definition.qualified == "checkout"
+
+
+async def test_several_references_on_a_line_have_different_columns(indexed: Indexed) -> None:
+    indexed.save("shop/twice.py", "from shop.money import round_up\n\n\ntotal = round_up(1, key=round_up)\n")
+    answer = await SEARCHER.refs([indexed], "shop.money.round_up", 100)
+    shown = [one.line for one in answer.uses if one.use.file.path == b"shop/twice.py"]
+    assert [(line.number, line.column) for line in shown] == [(1, 24), (4, 9), (4, 25)]
+    found = SourceFile(indexed_text(b"f(f(1))\n"), is_current=True)
+    columns = [line.column for before in range(3) if (line := found.line(1, "f", mask_secrets=True, before=before))]
+    assert columns == [1, 3, 3]
 
 
 async def test_a_limit_leaves_the_total(indexed: Indexed) -> None:

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final, TypeVar
@@ -159,8 +160,11 @@ class GraphSearcher:
             _sort(uses, targets)
             room = max(0, limit - len(answer.uses))
             remaining = uses[room:]
+            shown: Counter[tuple[bytes, int, str]] = Counter()
             for use in uses[:room]:
-                line = graph.sources.line(use.file.file, use.reference.line, use.reference.name)
+                place = use.file.path, use.reference.line, use.reference.name
+                line = graph.sources.line(use.file.file, *place[1:], before=shown[place])
+                shown[place] += 1
                 if line is not None:
                     answer.uses.append(ShownUse(graph.root, use, line))
                     remaining.append(use)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from functools import lru_cache
 
@@ -52,8 +53,11 @@ class SourceFile:
         start, end = self._row(first), self._row(last)
         return b"\n".join(self._rows[start : end + 1]).decode("utf-8", "replace") if 0 <= start <= end else ""
 
-    def line(self, number: int, name: str, *, mask_secrets: bool) -> ShownLine | None:
-        """Return the line with ``name`` that was at ``number``; None if it is gone."""
+    def line(self, number: int, name: str, *, mask_secrets: bool, before: int = 0) -> ShownLine | None:
+        """Return the line with ``name`` that was at ``number``; None if it is gone.
+
+        If the line has the name several times, the column is that of the one after ``before`` others.
+        """
         row = self._row(number)
         if row < 0:
             return None
@@ -62,10 +66,10 @@ class SourceFile:
             row = self._nearest(row, pattern)
         if not 0 <= row < len(self._rows):
             return None
-        match = pattern.search(self._rows[row])
+        starts = [match.start() for match in itertools.islice(pattern.finditer(self._rows[row]), before + 1)]
         raw = self._shown(row) if mask_secrets else self._rows[row]
         line = self._text.source_line(row + 1) if self._text is not None and self._row_of is not None else row + 1
-        column = match.start() + 1 if match else len(raw) - len(raw.lstrip()) + 1
+        column = (starts[-1] if starts else len(raw) - len(raw.lstrip())) + 1
         return ShownLine(line, column, raw.decode("utf-8", "replace").strip()[:_MAX_LINE])
 
     def _row(self, number: int) -> int:
@@ -104,9 +108,9 @@ class Sources:
                 self._changed.add(file.entry.path)
         return found
 
-    def line(self, file: StoredFile, number: int, name: str) -> ShownLine | None:
-        """Return the line with ``name`` that was at ``number``; None if it is gone."""
-        return self.read(file).line(number, name, mask_secrets=self._mask_secrets)
+    def line(self, file: StoredFile, number: int, name: str, *, before: int = 0) -> ShownLine | None:
+        """Return the line with ``name`` that was at ``number``, as :meth:`SourceFile.line` does."""
+        return self.read(file).line(number, name, mask_secrets=self._mask_secrets, before=before)
 
     @property
     def changed(self) -> list[bytes]:
