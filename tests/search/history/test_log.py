@@ -276,6 +276,7 @@ def test_a_repository_without_commits_is_said(tmp_path: Path, searcher: CommitSe
     store = HistoryStore.open_or_rebuild(tmp_path / "store-unborn", fingerprint="f", dimensions=256)
     answer = Ask(searcher, read_into(store, repo)).answer("anything")
     assert (answer.hits, answer.notes) == ([], ["the repository has no commits yet"])
+    store.close()
 
 
 def test_words_of_the_diff_count(ask: Ask, tmp_path: Path, searcher: CommitSearcher) -> None:
