@@ -18,7 +18,7 @@ import anyio
 if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2] / "daemon")]
 
-from codeindexd.watch import mounts
+from codeindexd.scan import mount_table
 from support.trees import tree
 from support.waiting import eventually
 from watch.watching import watching
@@ -142,7 +142,7 @@ SCENARIOS = {
 
 
 def _main(scenario: str, directory: Path) -> None:
-    mounts._SILENT = re.compile(mounts._SILENT.pattern + "|ramfs")
+    mount_table._SILENT = re.compile(mount_table._SILENT.pattern + "|ramfs")
     root = tree(directory / "root", {"src/a.py": "a", "data/a.py": "a"})
     anyio.run(SCENARIOS[scenario], root, directory / "cookies")
 

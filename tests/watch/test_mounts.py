@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from codeindexd.scan import mount_table
 from codeindexd.watch import mounts
 from codeindexd.watch.coverage import Coverage, WatchableDirectories, find_watchable
 from codeindexd.watch.problem_reporter import polling_problem
@@ -41,7 +42,7 @@ MOUNTS = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
     ],
 )
 def test_file_systems_without_events_are_recognized_by_their_mount(path: str, kind: str, silent: bool) -> None:
-    mount = mounts.mount_of(Path(path), mounts.parse(MOUNTS))
+    mount = mounts.mount_of(Path(path), mount_table.parse(MOUNTS))
     assert mount is not None
     assert (mount.kind, mount.is_silent) == (kind, silent)
 
@@ -59,7 +60,7 @@ def test_file_systems_without_events_are_recognized_by_their_mount(path: str, ki
     ],
 )
 def test_a_directory_below_the_root_is_on_the_nearest_file_system_above_it(directory: bytes, kind: str) -> None:
-    found = mounts.visible_below(Path("/mnt"), mounts.parse(MOUNTS))
+    found = mounts.visible_below(Path("/mnt"), mount_table.parse(MOUNTS))
     assert sorted(found) == [b"hidden", b"ssh", b"ssh/local", b"twice", b"usb"]
     assert mounts.kind_if_silent(directory, found) == kind
 
@@ -72,7 +73,7 @@ def test_without_a_list_of_mounts_everything_can_be_watched(tmp_path: Path) -> N
 def test_silent_directories_are_polled_without_being_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They do not even exist here: touching a server that does not answer would block."""
     listed = MOUNTS.replace("/mnt", str(tmp_path))
-    monkeypatch.setattr(mounts, "read_mounts", lambda: list(mounts.parse(listed)))
+    monkeypatch.setattr(mount_table, "read_mounts", lambda: list(mount_table.parse(listed)))
     root = tree(tmp_path, {"usb/a": "a"})
     found = find_watchable(root, [b"", b"ssh", b"ssh/x", b"usb", b"gone"], check_names=True)
     assert found == WatchableDirectories(

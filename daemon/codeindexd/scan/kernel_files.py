@@ -5,11 +5,10 @@ Their files have no settled content: reading one asks the kernel, and many are d
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Final
 
-_MOUNTS: Final = Path("/proc/self/mountinfo")
+from codeindexd.scan.mount_table import read_mounts
+
 _KINDS: Final = {
     *("binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs", "fusectl"),
     *("hugetlbfs", "mqueue", "nfsd", "nsfs", "proc", "pstore", "rpc_pipefs", "securityfs", "selinuxfs", "smackfs"),
@@ -22,15 +21,4 @@ def kernel_devices() -> dict[int, str]:
 
     Empty where mounts are not listed (macOS). Blocking.
     """
-    try:
-        lines = _MOUNTS.read_text("utf-8", "surrogateescape").splitlines()
-    except OSError:
-        return {}
-    found: dict[int, str] = {}
-    for line in lines:
-        before, separator, after = line.partition(" - ")
-        fields, kind = before.split(" "), after.partition(" ")[0]
-        if separator and len(fields) > 2 and kind in _KINDS:
-            major, _, minor = fields[2].partition(":")
-            found[os.makedev(int(major), int(minor))] = kind
-    return found
+    return {mount.device: mount.kind for mount in read_mounts() if mount.kind in _KINDS}

@@ -11,6 +11,7 @@ from types import TracebackType
 
 from msgspec import Struct, field
 
+from codeindexd.scan import mount_table
 from codeindexd.scan.relpath import ROOT, is_covered
 from codeindexd.scan.safe_read import LONGEST_PATH, VANISHED, closing_descriptor, open_absolute
 from codeindexd.watch import mounts
@@ -157,7 +158,7 @@ def find_watchable(
     """
     found = WatchableDirectories()
     base = os.fsencode(root)
-    mounted = mounts.visible_below(root, mounts.read_mounts())
+    mounted = mounts.visible_below(root, mount_table.read_mounts())
     for directory in sorted(directories):
         path = base + b"/" + directory if directory else base
         if kind := mounts.kind_if_silent(directory, mounted):

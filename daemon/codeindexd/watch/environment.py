@@ -12,6 +12,7 @@ import anyio.abc
 import anyio.to_thread
 from msgspec import Struct
 
+from codeindexd.scan.mount_table import Mount
 from codeindexd.scan.relpath import ROOT
 from codeindexd.scan.rule_files import RuleFiles
 from codeindexd.waiting import Signal
@@ -30,7 +31,7 @@ class _EnvironmentState(Struct, frozen=True):
 
     root: tuple[int, int] | None
     rules: RuleFiles | None = None
-    mounted: frozenset[mounts.Mount] | None = None
+    mounted: frozenset[Mount] | None = None
 
     @classmethod
     def read(cls, root: Path, rules: RuleFiles) -> _EnvironmentState:
@@ -72,7 +73,7 @@ class EnvironmentMonitor:
         self._on_rules = on_rules
         self._on_cookies = on_cookies
         self._on_jump = on_jump
-        self._mounted: frozenset[mounts.Mount] = frozenset()
+        self._mounted: frozenset[Mount] = frozenset()
         self._identity = filesystem.identity(root)
         self._gone = False
         self._check_requested = Signal()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from codeindexd.scan import mount_table
 from codeindexd.watch import mounts
 from codeindexd.watch.problem_reporter import WatchProblem
 
@@ -18,7 +19,7 @@ _CLOCK_JUMP_S = 5.0
 
 def reason_to_poll(root: Path) -> str:
     """Return why ``root`` as a whole has to be polled; "" if it can be watched."""
-    mount = mounts.mount_of(root, mounts.read_mounts())
+    mount = mounts.mount_of(root, mount_table.read_mounts())
     if mount is not None and mount.is_silent:
         return f"{root} is on a file system without change events ({mount.kind})"
     try:

@@ -3,49 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import select
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from msgspec import Struct
-
 from codeindexd.errors import EXHAUSTED
+from codeindexd.scan.mount_table import TABLE_FILE, Mount, parse
 from codeindexd.scan.relpath import parent_of
 
-_TABLE = "/proc/self/mountinfo"
 _READ_BYTES = 1 << 16
-_SILENT = re.compile(
-    r"9p|afpfs|afs|beegfs|ceph|cifs|coda|davfs|fuse(\..*)?|gfs2?|glusterfs|gpfs|lustre|ncpfs|nfs4?|ocfs2|orangefs|"
-    r"prl_fs|smb3|smbfs|vboxsf|virtiofs|vmhgfs|webdav"
-)  # not fuseblk: a local disk (NTFS, exFAT), whose changes this kernel sees
-
-
-class Mount(Struct, frozen=True):
-    """A mounted file system: the kernel's ``number`` for this mount, its absolute mount point, its type (``nfs4``)."""
-
-    number: str
-    point: Path
-    kind: str
-
-    @property
-    def is_silent(self) -> bool:
-        """True for network and FUSE file systems: changes made by others send no events."""
-        return _SILENT.fullmatch(self.kind) is not None
-
-
-def parse(text: str) -> Iterator[Mount]:
-    """Yield the mounts in ``text``, which has the format of /proc/self/mountinfo.
-
-    Of several mounts at one point, the last hides the others.
-    """
-    for line in text.splitlines():
-        before, separator, after = line.partition(" - ")
-        fields = before.split(" ")
-        if separator and len(fields) >= 5:
-            point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields[4])
-            yield Mount(fields[0], Path(point), after.split(" ")[0])
 
 
 def mount_of(path: Path, mounts: Iterable[Mount]) -> Mount | None:
@@ -85,14 +52,6 @@ def kind_if_silent(directory: bytes, mounts: Mapping[bytes, Mount]) -> str:
         directory = parent_of(directory)
     mount = mounts[directory]
     return mount.kind if mount.is_silent else ""
-
-
-def read_mounts() -> list[Mount]:
-    """Return all present mounts; empty where the kernel does not list them (macOS)."""
-    try:
-        return list(parse(Path(_TABLE).read_text("utf-8", "surrogateescape")))
-    except OSError:
-        return []
 
 
 class MountTable:
@@ -149,7 +108,7 @@ class MountTable:
         """Return True if the table has to be read, since it changed or was just opened. Raises OSError."""
         if self._descriptor is None:
             try:
-                self._descriptor = os.open(_TABLE, os.O_RDONLY | os.O_CLOEXEC)
+                self._descriptor = os.open(TABLE_FILE, os.O_RDONLY | os.O_CLOEXEC)
             except OSError as error:
                 if error.errno in EXHAUSTED:
                     raise
