@@ -147,6 +147,9 @@ class Definition(Struct, frozen=True):
     container: int = -1
 
 
+FUNCTION_KINDS: Final = frozenset({"function", "method", "constructor", "macro"})
+"""Kinds of definitions that are called."""
+
 DECLARATION: Final = "declaration"
 """The kind of a function or variable that is only declared, as in a header: its definition is elsewhere."""
 

@@ -20,7 +20,7 @@ from codeindexd.search.file_roles import is_test
 from codeindexd.search.names import LABELS
 from codeindexd.storage.catalog import CatalogSnapshot
 from codeindexd.storage.sorted_ids import Ids, among
-from codeindexd.types import DECLARATION, Definition, StoredChunk, StoredDefinition
+from codeindexd.types import DECLARATION, FUNCTION_KINDS, Definition, StoredChunk, StoredDefinition
 
 _MOST_CHARS: Final = 300
 _MOST_FILES_BY_PATH: Final = 3_000
@@ -31,7 +31,7 @@ _TYPES: Final = frozenset(
     {"alias", "class", "enum", "extension", "impl", "interface", "object", "struct", "trait", "type", "union"}
 )
 _MODULES: Final = frozenset({"class", "extension", "module", "namespace", "object", "package"})
-_FUNCTIONS: Final = frozenset({"constructor", "function", "macro", "method", "property"})
+_FUNCTIONS: Final = FUNCTION_KINDS | {"property"}
 _STANDING_ALONE: Final = _TYPES | _MODULES | {"function", "macro"}
 _VALUES: Final = frozenset({"constant", "enum_member", "field", "function", "macro", "property", "variable"}) | _TYPES
 _EXTENSIONS: Final = frozenset(
@@ -264,8 +264,7 @@ def _is_meant_by_word(definition: Definition, word: str, *, is_certain: bool) ->
     """
     if definition.name != word:
         return not word[0].isupper() and definition.kind in _TYPES
-    kinds = _STANDING_ALONE | _FUNCTIONS if is_certain else _STANDING_ALONE
-    return definition.kind in kinds - {"property"}
+    return definition.kind in (_STANDING_ALONE | FUNCTION_KINDS if is_certain else _STANDING_ALONE)
 
 
 def _other_conventions(name: str) -> list[str]:

@@ -17,9 +17,9 @@ from msgspec import Struct
 
 from codeindexd.search.file_roles import FileRole, role_of
 from codeindexd.storage.catalog.summaries import ChunkSummary
+from codeindexd.types import FUNCTION_KINDS
 
 _DIGITS = 6
-_FUNCTIONS = frozenset({"constructor", "function", "macro", "method"})
 
 
 class Weights(Struct, frozen=True):
@@ -118,7 +118,7 @@ class Candidate(NamedTuple):
             exact,
             mention,
             role_of(chunk.path, chunk.language),
-            chunk.kind in _FUNCTIONS,
+            chunk.kind in FUNCTION_KINDS,
             asked_for,
             chunk.span_hash,
             chunk.start_line,

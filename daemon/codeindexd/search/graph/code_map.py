@@ -24,9 +24,8 @@ from codeindexd.search.graph.code_file import NAMESPACE_KINDS, CodeFile, is_code
 from codeindexd.search.graph.common_members import is_common_name
 from codeindexd.search.graph.graph import CodeGraph
 from codeindexd.search.graph.resolve import family_of
-from codeindexd.search.graph.targets import FUNCTION_KINDS
 from codeindexd.storage.snapshot import Snapshot
-from codeindexd.types import DECLARATION, Definition, ReferenceKind
+from codeindexd.types import DECLARATION, FUNCTION_KINDS, Definition, ReferenceKind
 
 CHARACTERS_PER_TOKEN: Final = 4
 _DAMPING: Final = 0.85

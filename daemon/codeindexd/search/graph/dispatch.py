@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from codeindexd.search.graph.graph import CodeGraph, Use
 from codeindexd.search.graph.resolve import CONSTRUCTORS, SELF, SUPER, inherited_members
-from codeindexd.search.graph.targets import FUNCTION_KINDS, Confidence, Target
-from codeindexd.types import ReferenceKind
+from codeindexd.search.graph.targets import Confidence, Target
+from codeindexd.types import FUNCTION_KINDS, ReferenceKind
 
 
 def overridden(graph: CodeGraph, target: Target) -> Sequence[Target]:

@@ -17,8 +17,8 @@ from codeindexd.search.graph.code_file import Binding, CodeFile
 from codeindexd.search.graph.common_members import BUILT_IN, COMMON_MEMBERS
 from codeindexd.search.graph.modules import ImportedModule, Layout, Match, path_parts
 from codeindexd.search.graph.plain_types import TypeHints, returned_type, type_hints
-from codeindexd.search.graph.targets import FUNCTION_KINDS, Confidence, Target
-from codeindexd.types import DECLARATION, Reference, ReferenceKind
+from codeindexd.search.graph.targets import Confidence, Target
+from codeindexd.types import DECLARATION, FUNCTION_KINDS, Reference, ReferenceKind
 
 Resolved = list[tuple[Target, Confidence]]
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import enum
-from typing import Final
 
 from msgspec import Struct
 
 from codeindexd.search.graph.code_file import CodeFile
-from codeindexd.types import DECLARATION, Definition
+from codeindexd.types import DECLARATION, FUNCTION_KINDS, Definition
 
 
 class Confidence(enum.IntEnum):
@@ -75,6 +74,3 @@ class Target(Struct, frozen=True, eq=False):
         """True for functions, methods, constructors and macros, also those that are only declared."""
         one = self.definition
         return one.kind in FUNCTION_KINDS or (one.kind == DECLARATION and "(" in one.signature)
-
-
-FUNCTION_KINDS: Final = frozenset({"function", "method", "constructor", "macro"})
