@@ -78,6 +78,11 @@ class GrepRequest(Struct, frozen=True):
         """True if only files in which the pattern matches can be part of the answer."""
         return not (self.invert or self.files_without)
 
+    @property
+    def rules_out(self) -> Callable[[bytes], bool]:
+        """Returns True for the bytes of a file that surely has none of the lines that are looked for."""
+        return _rules_nothing_out if self.invert else self.matcher.rules_out
+
     @classmethod
     def within(cls, parsed: ParsedQuery, matcher: LineMatcher, budget_s: float) -> GrepRequest:
         """Return a request for the matches in the files that pass the path and language filters of a query."""
@@ -227,7 +232,7 @@ def _texts(
         if time.monotonic() > deadline:
             left_out["not searched in time"] += len(files) - number
             return
-        found = read_text(root.spec.raw, file, *([] if request.invert else [request.matcher.rules_out]))
+        found = read_text(root.spec.raw, file, request.rules_out)
         if found.error:
             left_out[f"unreadable ({found.error})"] += 1
         if found.is_too_large:
@@ -340,7 +345,11 @@ class FileText(Struct, frozen=True):
     error: str = ""
 
 
-def read_text(root: bytes, file: StoredFile, rules_out: Callable[[bytes], bool] = lambda data: False) -> FileText:
+def _rules_nothing_out(_: bytes) -> bool:
+    return False
+
+
+def read_text(root: bytes, file: StoredFile, rules_out: Callable[[bytes], bool] = _rules_nothing_out) -> FileText:
     """Read a file of the catalog, and decode it unless ``rules_out`` returns True for its bytes. Blocking.
 
     Raises FailedError when the process can read no file at all.
@@ -366,7 +375,9 @@ def _looked_for(text: bytes, request: GrepRequest, *, mask_secrets: bool) -> tup
     if not request.invert:
         return shown, lines
     matching = {line.line_start for line in lines}
-    return secrets.mask(text) if mask_secrets else text, _lines_except(text, matching)
+    if mask_secrets and not matching:  # else it is masked already
+        shown = secrets.mask(text)
+    return shown, _lines_except(text, matching)
 
 
 def _lines_except(text: bytes, starts: Set[int]) -> Iterator[LineMatch]:

@@ -86,7 +86,7 @@ def grep(run: Run) -> int:
 
     args = run.args
     where = "" if args.all or args.paths else run.cwd
-    options = lines.parameters(args, where, highlights=run.terminal.colour and not args.invert)
+    options = lines.parameters(args, where, highlights=run.terminal.colour)
     printer = lines.Printer(run.terminal, args, run.shown_cwd)
     kept: list[Any] = []
     with run.client() as client, client.grep_stream(**options) as found:
