@@ -72,6 +72,8 @@ _TEMPLATE: Final = re.compile(  # groups: a function, a variable, a type, a macr
     rb"|\b(?:struct|union|enum)\s++(" + _PASTED + rb")[\s\\]*+\{"
     rb"|(?<![\w#])(\w++)\(([^(){};]*+)\)"
 )
+_JOINED: Final = re.compile(rb"\s*##\s*")
+_NAME: Final = re.compile(rb"[A-Za-z_]\w*")
 _NOT_NAMES: Final = frozenset(b"if for while switch return sizeof do else defined".split())
 
 
@@ -199,7 +201,7 @@ def _templates(macro: _Macro) -> list[_Template | _Use]:
         kinds = ("function", "variable", "struct")
         number = match.lastindex or 0
         if number in (1, 2, 3):
-            parts = re.split(rb"\s*##\s*", match[number])
+            parts = _JOINED.split(match[number])
             if set(parts) & set(macro.parameters) and parts[0] not in _NOT_NAMES:
                 found.append(_Template(kinds[number - 1], parts))
         elif match[4] not in _NOT_NAMES:
@@ -215,14 +217,16 @@ def _expanded(
     levels: int,
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the (kind, name) of what one use of a macro defines."""
-    values = dict(zip(macros[name].parameters, (one.strip() for one in arguments), strict=False))
-    for one in templates[name]:
-        if isinstance(one, _Template):
-            made = b"".join(values.get(part, part) for part in one.parts)
-            if re.fullmatch(rb"[A-Za-z_]\w*", made):
-                yield one.kind, made
-        elif one.macro in macros and one.macro != name and levels:
-            inner = [
-                b"".join(values.get(part, part) for part in re.split(rb"\s*##\s*", given)) for given in one.arguments
-            ]
-            yield from _expanded(one.macro, inner, templates, macros, levels - 1)
+    values = dict(zip(macros[name].parameters, (argument.strip() for argument in arguments), strict=False))
+
+    def joined(parts: list[bytes]) -> bytes:
+        return b"".join(values.get(part, part) for part in parts)
+
+    for part in templates[name]:
+        if isinstance(part, _Template):
+            made = joined(part.parts)
+            if _NAME.fullmatch(made):
+                yield part.kind, made
+        elif part.macro in macros and part.macro != name and levels:
+            inner = [joined(_JOINED.split(argument)) for argument in part.arguments]
+            yield from _expanded(part.macro, inner, templates, macros, levels - 1)
