@@ -82,6 +82,7 @@ def test_a_message_of_a_few_words_stands_in_quotes_before_a_placeholder_or_the_e
 
 
 def test_plain_words_that_many_files_have_are_no_quotation(root: Indexed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(literal, "_MOST_FILES_OF_SUBJECT", 1)
     monkeypatch.setattr(literal, "_MOST_CONTENTS", 2)
     for number, expected in ((1, True), (2, True), (3, False)):
         root.save(f"{number}.c", f"/* allocate memory for a buffer: {number} */\n")

@@ -44,7 +44,9 @@ _MOST_LINES: Final = 3  # from each end of a pasted text
 _EXCEPTION: Final = re.compile(r"^(?:[\w$]+[.:\\/]+)*[A-Z]\w*(?:\s*\[\w+\])?:\s+")
 # Not quotations: two or three plain words that name a subject, and a question without punctuation.
 _SUBJECT: Final = re.compile(r"[^\W\d_]+(?: [^\W\d_]+){1,2}")
-_PLAIN_WORDS: Final = re.compile(r"[A-Za-z]+(?: [A-Za-z]+){2,}")  # the lexical index knows how many files have them
+_PLAIN_WORDS: Final = re.compile(
+    r"[A-Za-z0-9]+(?: [A-Za-z0-9]+){2,}"
+)  # the lexical index knows how many files have them
 _COMPLAINT: Final = re.compile(
     r"\b(?:already|cannot|closed|denied|duplicate|exceeded|exists|expected|expired|fail(?:ed|s|ure)?|forbidden|ignored"
     r"|illegal|impossible|incompatible|invalid|malformed|mismatch|missing|must|no|not|out of|refused|required|timed out"
@@ -94,18 +96,21 @@ def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[
     elsewhere: dict[int, int] = {}
 
     @cache
-    def files_with(part: str, *, is_whole: bool = False) -> frozenset[int] | None:
-        # Large files contain all trigrams of most parts, but seldom their words side by side.
-        return _files_with_tokens(snapshot, _whole_tokens(part, is_whole=is_whole), any_case=is_whole)
+    def files_with_tokens(tokens: tuple[str, ...], *, any_case: bool) -> frozenset[int] | None:
+        return _files_with_tokens(snapshot, tokens, any_case=any_case)
+
+    def files_with(part: str) -> frozenset[int] | None:
+        return files_with_tokens(tuple(tokens_of(part)), any_case=False)
 
     for part, is_whole in itertools.islice(_parts(text, files_with), _MOST_PARTS):
         if budget.is_spent():
             break
-        within = files_with(part, is_whole=is_whole)
-        if _are_many(within) and _PLAIN_WORDS.fullmatch(part):
-            if _are_many(as_words := files_with(part)):
+        # Large files contain all trigrams of most parts, but seldom their words side by side.
+        within = files_with_tokens(tuple(_tokens_inside(part)), any_case=True) if is_whole else files_with(part)
+        if not _are_few(within) and _PLAIN_WORDS.fullmatch(part):
+            within = files_with(part)
+            if _are_many(within) or not (is_whole or raised or _are_few(within)):
                 continue  # a phrase of everyday English
-            within = as_words or within
         files = _files_that_may_contain(snapshot, part, within)
         if not files:
             continue
@@ -117,6 +122,11 @@ def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[
             return elsewhere | found
         elsewhere |= found
     return elsewhere
+
+
+def _are_few(files: Set[int] | None) -> bool:
+    """Return True if so few files have plain words side by side that these may be a quotation."""
+    return files is not None and len(files) <= _MOST_FILES_OF_SUBJECT
 
 
 def _are_many(files: Set[int] | None) -> bool:
@@ -251,14 +261,12 @@ def _files_that_may_contain(snapshot: Snapshot, part: str, within: Set[int] | No
     return [(file, masked[file.entry.hash]) for file in sorted(found, key=lambda file: file.entry.path)]
 
 
-def _whole_tokens(part: str, *, is_whole: bool) -> list[str]:
-    """Return the tokens of ``part`` that are whole in a text with ``part``.
+def _tokens_inside(part: str) -> list[str]:
+    """Return the tokens of ``part`` that a text which has it in any case, even inside of words, has as whole tokens.
 
-    With ``is_whole``, those at its ends may be longer in the text, and letters beyond ASCII may be in another case
-    there, so none are returned if it has any.
+    Those at its ends may be longer in the text, and letters beyond ASCII may be in another case there, so there are
+    none if it has any.
     """
-    if not is_whole:
-        return tokens_of(part)
     if not part.isascii():
         return []
     tokens = tokens_of(part)
