@@ -41,6 +41,12 @@ def test_what_matters_most_stays() -> None:
     assert "verified" in fitted(PATH, STATES[4], 79)
 
 
+def test_a_total_that_may_grow_is_no_share() -> None:
+    scanning = STATES[1] | {"eta_s": None, "scanning": True}
+    assert fitted(PATH, scanning, 79).endswith("  120/480+ files  1,903 chunks  85 files/s")
+    assert fitted(PATH, scanning, 12) == "..."
+
+
 def test_columns_are_counted_as_terminals_do() -> None:
     assert [width_of(text) for text in ("abc", "\u8a9e", "e\u0301", "\u2026")] == [3, 2, 1, 1]
     assert cut_start("/a/\u8a9e\u8a9e", 4) == "\u2026\u8a9e"

@@ -29,8 +29,10 @@ def test_a_failed_root_has_the_fields_of_the_types() -> None:
 
 def test_progress_and_failures_have_the_fields_of_their_types() -> None:
     progress = root_responses.progress_entry(Progress(3, 4, 5, 6.0, is_idle=False))
+    scanning = root_responses.progress_entry(Progress(3, 4, 5, 6.0, is_idle=False, is_scanning=True))
     failure = root_responses.failure_entry(Failure(os.fsencode("caf\udce9"), "read", "no", 1, 0, quarantined=False))
     history = root_responses.history_entry(HistoryStatus(HistoryPhase.COMPLETE))
-    assert progress.keys() <= fields_of(results.Progress)
+    assert progress.keys() < scanning.keys() <= fields_of(results.Progress)
+    assert (progress["eta_s"], scanning["eta_s"]) == (8.0, None)  # how many more there are is not known
     assert failure.keys() <= fields_of(results.Failure)
     assert history.keys() <= fields_of(results.HistoryEntry)

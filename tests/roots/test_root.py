@@ -226,7 +226,7 @@ async def test_an_unreadable_directory_is_scanned_again(tmp_path: Path, monkeypa
 
 
 async def test_sync_fails_when_the_root_stops_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def look(*_: object) -> None:
+    def look(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a mistake of ours")
 
     async with harness(tmp_path) as made, anyio.create_task_group() as tasks:
@@ -256,3 +256,40 @@ async def test_after_an_unclean_shutdown_a_verification_by_hand_is_enough(tmp_pa
             assert root.needs_verify
             assert (await verify.verify(root, repair=False, rebuild=rebuild))["differences"] == []
             assert not root.needs_verify
+
+
+async def test_workers_have_the_first_files_of_a_new_root_before_the_rest_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan_loop, "_FIRST_LOOK", 3)
+    compare = scan_loop.reconcile
+    limits: list[int | None] = []
+    reading, answered = threading.Event(), threading.Event()
+
+    def observed(*arguments: Any, most_leaves: int | None) -> Any:
+        limits.append(most_leaves)
+        if most_leaves is None and not reading.is_set():
+            reading.set()
+            assert answered.wait(60)
+        return compare(*arguments, most_leaves=most_leaves)
+
+    monkeypatch.setattr(scan_loop, "reconcile", observed)
+    async with harness(tmp_path) as made:
+        for number in range(6):
+            (made.path / f"d{number}").mkdir()
+            (made.path / f"d{number}" / "a.py").write_text("def alpha(): pass\n")
+        root = made.make()
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(root.serve)
+            await eventually(lambda: reading.is_set() and len(found(root, "alpha")) == 3)
+            assert (root.state, root.progress.is_scanning) == (RootState.INDEXING, True)
+            answered.set()
+            await root.sync(60)
+            assert found(root, "alpha") == [b"d%d/a.py" % number for number in range(6)]
+            assert not root.progress.is_scanning
+            tasks.cancel_scope.cancel()
+        assert limits[:2] == [3, None]
+        limits.clear()
+        async with made.running() as root:
+            assert set(limits) == {None}  # what a limit leaves out would seem to be deleted
+            assert len(found(root, "alpha")) == 6

@@ -345,3 +345,13 @@ def test_the_standard_library_twice(tmp_path: Path) -> None:
     scans = [everything(tmp_path / copy) for copy in ("one", "two")]
     assert scans[0].tree.root_hash == scans[1].tree.root_hash
     assert scans[0].stats.hashed > 20
+
+
+def test_a_scan_with_a_limit_enters_no_directory_beyond_it(tmp_path: Path) -> None:
+    tree(tmp_path, {f"{directory}/{name}.py": "x = 1\n" for directory in "abc" for name in "def"})
+    first = scanner(tmp_path).scan([b""], NOTHING, now_ns=LATER, most_leaves=4)
+    assert first.is_cut
+    assert len(diff(NOTHING, first.tree).added) == 2 * (1 + 3) + 1
+    whole = scanner(tmp_path).scan([b""], NOTHING, now_ns=LATER, most_leaves=9)
+    assert not whole.is_cut
+    assert whole.tree.root_hash == everything(tmp_path).tree.root_hash

@@ -106,7 +106,7 @@ def _parts(progress: Progress) -> tuple[str, str, str, str]:
     if progress.get("activity") == "verify":
         files = f"{done:,}/{total:,} files verified" if total else "comparing the directory tree"
     elif total:
-        files = f"{done:,}/{total:,} files"
+        files = f"{done:,}/{total:,}{'+' if progress.get('scanning') else ''} files"
     else:
         files = "looking for changes" if "activity" in progress else "0/0 files"
     rate = f"{per_s:,.0f} files/s" if (per_s := progress.get("files_per_s")) else ""
@@ -116,7 +116,8 @@ def _parts(progress: Progress) -> tuple[str, str, str, str]:
 
 def _percent(progress: Progress) -> str:
     total = progress.get("files_total", 0)
-    return f"{progress.get('files_done', 0) * 100 // total} %" if total else "..."
+    is_known = total and not progress.get("scanning")
+    return f"{progress.get('files_done', 0) * 100 // total} %" if is_known else "..."
 
 
 def duration(seconds: float) -> str:

@@ -664,7 +664,10 @@ class RemoveResult(TypedDict):
 
 
 class Progress(TypedDict):
-    """The progress of indexing, or with ``activity`` "verify" of a verification; ``eta_s`` is None if unknown."""
+    """The progress of indexing, or with ``activity`` "verify" of a verification; ``eta_s`` is None if unknown.
+
+    ``scanning`` is there, and True, while more files may be found.
+    """
 
     files_done: int
     files_total: int
@@ -672,6 +675,7 @@ class Progress(TypedDict):
     files_per_s: float
     chunks_per_s: NotRequired[float]
     eta_s: float | None
+    scanning: NotRequired[bool]
     state: NotRequired[str]
     root: NotRequired[str]
     root_b64: NotRequired[str]

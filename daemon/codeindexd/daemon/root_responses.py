@@ -173,12 +173,12 @@ def failure_entry(failure: Failure) -> dict[str, Any]:
 def progress_entry(progress: Progress) -> dict[str, Any]:
     """Return the progress of a run. The rates are 0 and the ETA is null if nothing is left to do.
 
-    The ETA is also null until enough files are done for an estimate.
+    The ETA is also null until all files are found, and enough are done for an estimate.
     """
     done, left, seconds = progress.files_done, progress.files_left, progress.seconds
     is_running = left > 0 and seconds > 0
     files_per_s = done / seconds if is_running else 0.0
-    is_enough = done >= _FILES_FOR_ETA or done >= left * _SHARE_FOR_ETA
+    is_enough = not progress.is_scanning and (done >= _FILES_FOR_ETA or done >= left * _SHARE_FOR_ETA)
     return {
         "files_done": done,
         "files_total": done + left,
@@ -186,6 +186,7 @@ def progress_entry(progress: Progress) -> dict[str, Any]:
         "files_per_s": round(files_per_s, 1),
         "chunks_per_s": round(progress.chunks_done / seconds, 1) if is_running else 0.0,
         "eta_s": round(left / files_per_s, 1) if files_per_s and is_enough else None,
+        **({"scanning": True} if progress.is_scanning else {}),
     }
 
 

@@ -49,13 +49,17 @@ class IndexingRun(Struct):
 
 
 class Progress(Struct, frozen=True):
-    """The progress of a run at one moment; ``seconds`` is its age, ``is_idle`` says that no work is left."""
+    """The progress of a run at one moment.
+
+    ``seconds`` is its age; ``is_idle`` says that no work is left, ``is_scanning`` that more files may still be found.
+    """
 
     files_done: int
     files_left: int
     chunks_done: int
     seconds: float
     is_idle: bool
+    is_scanning: bool = False
 
 
 class IngestStats:

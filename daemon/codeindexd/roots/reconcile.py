@@ -46,12 +46,13 @@ def reconcile(
     decided_by_git: Mapping[bytes, RepositoryPaths] = NOTHING_DECIDED,
     applied_rules: Mapping[bytes, FileStat] = NOTHING_APPLIED,
     should_stop: Callable[[], bool] = bool,
+    most_leaves: int | None = None,
 ) -> Reconciliation:
     """Scan the paths ``below`` and return the differences from the catalog. Blocking.
 
-    ``in_flight`` are tasks whose files may have been read before the scan; ``decided_by_git``, ``applied_rules`` and
-    ``should_stop`` are as in :meth:`Scanner.scan`. Raises as that does, and StoreFullError if the catalog cannot be
-    read now.
+    ``in_flight`` are tasks whose files may have been read before the scan; ``decided_by_git``, ``applied_rules``,
+    ``should_stop`` and ``most_leaves`` are as in :meth:`Scanner.scan`. Raises as that does, and StoreFullError if the
+    catalog cannot be read now.
     """
     known = catalog.tree()
     scan = scanner.scan(
@@ -61,6 +62,7 @@ def reconcile(
         decided_by_git=decided_by_git,
         applied_rules=applied_rules,
         should_stop=should_stop,
+        most_leaves=most_leaves,
     )
     difference = diff(known, scan.tree, below=scan.below)
     again, overtaken = _overtaken(scan, in_flight)

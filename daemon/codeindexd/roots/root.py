@@ -15,6 +15,7 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 import structlog
+from msgspec.structs import replace
 
 from codeindexd.errors import FailedError, PathRefusedError
 from codeindexd.indexing.history import HistoryIndexer
@@ -105,7 +106,7 @@ class Root:
         if self._problems:
             return RootState.DEGRADED
         if self._parts.scans.is_walking or not self._parts.scans.has_walked:
-            return RootState.INDEXING if self._parts.index.catalog.generation == 0 else RootState.RECONCILING
+            return RootState.INDEXING if self._parts.scans.is_first_walk else RootState.RECONCILING
         if self._hints.are_outstanding or self._parts.ingest.has_changes or self._central.is_first_outstanding:
             return RootState.INDEXING
         return RootState.FRESH
@@ -157,7 +158,8 @@ class Root:
     @property
     def progress(self) -> Progress:
         """The progress of indexing."""
-        return self._parts.ingest.progress
+        progress = self._parts.ingest.progress
+        return replace(progress, is_scanning=True) if self._parts.scans.is_first_walk else progress
 
     @property
     def pending_vectors(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import anyio.to_thread
 import structlog
@@ -28,6 +29,7 @@ from codeindexd.watch import Watcher
 
 log = structlog.get_logger(__name__)
 _RETRY_EVERY_S = 3.0
+_FIRST_LOOK = 2_000  # files: they keep workers busy while the rest of a large tree is hashed
 _NOTHING: Sequence[bytes] = ()
 
 
@@ -41,7 +43,8 @@ class ScanLoop:
       files, unreadable paths, and a root that is missing or could not be scanned, which is tried every few seconds;
     - ``reconcile_s`` seconds have passed since the last walk of the whole root;
     - the previous scan found a change of the root's own configuration or a new hard link (scan the whole root), or
-      files that were being processed, whose state in the catalog is not known (scan these).
+      files that were being processed, whose state in the catalog is not known (scan these), or more of a new root than
+      its first look covers, which is submitted before the rest is read.
 
     ``report`` sends an event to subscribers; ``report_state_change`` does so if the state differs from the last one
     reported.
@@ -81,6 +84,7 @@ class ScanLoop:
         self._directories: set[bytes] = set()
         self._last_walk = 0.0
         self._next_retry = 0.0
+        self._is_new = False
         self.has_walked = False
         self.is_walking = False
         self.failed_scans = 0
@@ -90,8 +94,14 @@ class ScanLoop:
         """Paths that may change without an event: files with several names, and unreadable paths."""
         return {*self._linked.paths, *self._unreadable.paths}
 
+    @property
+    def is_first_walk(self) -> bool:
+        """True for a new root until it was walked as a whole."""
+        return self._is_new and not self.has_walked
+
     async def prepare(self) -> None:
         """Watch the catalogued directories until a walk finds the present ones."""
+        self._is_new = self._catalog.generation == 0
         self._directories = set(await anyio.to_thread.run_sync(self._catalog.tree().directories))
         self._watcher.set_directories(self._directories)
 
@@ -119,6 +129,9 @@ class ScanLoop:
         found = await self._reconcile(below)
         if found is None:
             return _NOTHING
+        if found.scan.is_cut:
+            self._ingest.submit(found.transactions, found.files)
+            return below
         if await self._reload_config(found.scan) or self._linked.update(found.scan):
             return (ROOT,)
         self._accept(found, whole=ROOT in below)
@@ -147,18 +160,25 @@ class ScanLoop:
         whole = ROOT in below
         self.is_walking = whole
         in_flight = await self._ingest.wait_for_transactions()
-        scanner = self._config_file.scanner
+        compare = partial(
+            reconcile,
+            self._config_file.scanner,
+            self._catalog,
+            below,
+            in_flight,
+            self._decided_by_git,
+            self._applied_rules,
+            most_leaves=_FIRST_LOOK if self._catalog.generation == 0 and self._ingest.is_idle else None,
+        )
         began = time.monotonic()
         try:
-            found = await anyio.to_thread.run_sync(
-                reconcile, scanner, self._catalog, below, in_flight, self._decided_by_git, self._applied_rules
-            )
+            found = await anyio.to_thread.run_sync(compare)
         except (OSError, PathRefusedError, StoreFullError) as error:
             self._record_failed_scan(error)
             return None
         finally:
             self.is_walking = False
-        if whole:  # only a walk covers everything that could not be scanned before
+        if whole and not found.scan.is_cut:  # only a walk covers everything that could not be scanned before
             self._problems.clear(ProblemKey.SCAN)
         log.debug(
             "scanned",

@@ -27,7 +27,7 @@ class ScanInput(Struct, frozen=True):
     ``root`` is the open directory of ``root_path``. ``known`` is the tree of the last scan, and ``decided_by_git`` what
     git's index decided in earlier scans, by the top of the repository. ``applied_rules`` are the stats of the ignore
     files whose rules earlier scans applied to everything below their directory. ``read`` reads rule files and may
-    record them.
+    record them. After ``most_leaves`` files, if that is a number, no further directory is entered.
     """
 
     root_path: Path
@@ -39,6 +39,7 @@ class ScanInput(Struct, frozen=True):
     git_locations: GitConfigLocations
     read: ReadRuleFile
     should_stop: Callable[[], bool]
+    most_leaves: int | None = None
 
 
 class Findings(Struct):
@@ -54,6 +55,7 @@ class Findings(Struct):
       out, or with the rules of a nested repository.
     - ``linked``: (device, inode) of each file with several names.
     - ``leaves``, ``hashed``: counts of files.
+    - ``is_cut``: True if a directory was not entered because of the limit.
     """
 
     tops: dict[bytes, Entry] = field(default_factory=dict)
@@ -69,6 +71,7 @@ class Findings(Struct):
     leaves: int = 0
     hashed: int = 0
     read_bytes: int = 0
+    is_cut: bool = False
 
     def add_error(self, path: bytes, error: OSError) -> None:
         """Record that ``path`` could not be read."""

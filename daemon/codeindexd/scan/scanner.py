@@ -57,6 +57,7 @@ class Scan(Struct, frozen=True):
     - ``decided_by_git`` are the paths that git's index decided about, by the top of the repository.
     - ``applied_rules`` are the stats of ignore files whose rules were applied to everything below their directory; a
       later change of such a file must alter its stat.
+    - ``is_cut`` says that the scan ended at its limit, so that ``tree`` lacks directories.
     """
 
     tree: Tree
@@ -70,6 +71,7 @@ class Scan(Struct, frozen=True):
     decided_by_git: Mapping[bytes, RepositoryPaths] = field(default_factory=dict)
     applied_rules: Mapping[bytes, FileStat] = field(default_factory=dict)
     stats: ScanStats = field(default_factory=ScanStats)
+    is_cut: bool = False
 
 
 def _never() -> bool:
@@ -124,6 +126,7 @@ class Scanner:
         decided_by_git: Mapping[bytes, RepositoryPaths] = NOTHING_DECIDED,
         applied_rules: Mapping[bytes, FileStat] = NOTHING_APPLIED,
         should_stop: Callable[[], bool] = _never,
+        most_leaves: int | None = None,
     ) -> Scan:
         """Scan the disk at and below the hints ``below`` (b"" is the whole root); blocking.
 
@@ -132,6 +135,9 @@ class Scanner:
         for the hint ``.git/index`` of a repository, the paths whose answer has changed since are scanned. So do
         ``applied_rules``; for the hint of an ignore file that has changed since, its directory is scanned.
 
+        With ``most_leaves``, no directory is entered after so many files were found. Use it only if ``known`` is empty:
+        to a diff, directories that were not entered look as if they were gone.
+
         Raises PathRefusedError if the root is not a directory or cannot be opened, ShuttingDownError if
         ``should_stop()``.
         """
@@ -139,7 +145,7 @@ class Scanner:
         recorder = RuleFileRecorder(self._root)
         findings = Findings()
         with closing_descriptor(self._open_root()) as root:
-            scan = self._input(root, known, recorder.read, should_stop, decided_by_git, applied_rules)
+            scan = self._input(root, known, recorder.read, should_stop, decided_by_git, applied_rules, most_leaves)
             rules = self._directory_rules(scan, findings)
             targets = targets_of(below, scan, rules, findings)
             walk = Walk(scan, rules, findings)
@@ -164,6 +170,7 @@ class Scanner:
                 if parent_of(path) in walked and is_settled(found, now_ns)
             },
             stats=ScanStats(findings.leaves, findings.hashed, findings.read_bytes, time.perf_counter() - started),
+            is_cut=findings.is_cut,
         )
 
     @property
@@ -231,6 +238,7 @@ class Scanner:
         should_stop: Callable[[], bool],
         decided: Mapping[bytes, RepositoryPaths] = NOTHING_DECIDED,
         applied_rules: Mapping[bytes, FileStat] = NOTHING_APPLIED,
+        most_leaves: int | None = None,
     ) -> ScanInput:
         return ScanInput(
             root_path=self._root,
@@ -242,6 +250,7 @@ class Scanner:
             git_locations=self._git_locations,
             read=read,
             should_stop=should_stop,
+            most_leaves=most_leaves,
         )
 
     def _hasher(self, root: int, now_ns: int) -> Hasher:

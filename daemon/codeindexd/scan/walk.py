@@ -107,6 +107,9 @@ class Walk:
             stack += [top] if top else []
             while stack:
                 frame = stack[-1]
+                if frame.waiting and self._is_full():
+                    self._found.is_cut = True
+                    break
                 if frame.waiting:
                     self._descend(frame, stack)
                 else:
@@ -115,6 +118,9 @@ class Walk:
             for frame in stack:
                 frame.close()
         return entry
+
+    def _is_full(self) -> bool:
+        return self._scan.most_leaves is not None and self._found.leaves >= self._scan.most_leaves
 
     def _descend(self, frame: _Frame, stack: list[_Frame]) -> None:
         """List the next subdirectory of ``frame``, and push it onto the stack. Closes descriptors beyond a limit."""
