@@ -46,6 +46,9 @@ CASES = [
      b"  return a;\n}\nint f(void) { return 1; }\n"),
      "function old, function f"),
     # annotations of Linux and glibc
+    ("c", (b"static __always_inline __alloc_size(1) void *take(int n) { return __take(n); }\n"
+     b"static __init __printf(1, 2) __cold void tell(const char *f, ...)\n{\n}\n"),
+     "function take, function tell"),
     ("c", (b"extern int __must_check get(const char __user *from);\n__printf(1, 2) void say(const char *f, ...);\n"
      b"static inline __alloc_size(1) void * __must_check make(int n) { if (n) __fill(n); return __p; }\n"
      b"bool flag __read_mostly = 1;\nint end(void) __releases(&a->lock);\n"

@@ -25,7 +25,7 @@ from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.chunking.rules import Namer, Rules
 from codeindexd.analysis.chunking.samples import DOCUMENTS
 
-CHUNKER_VERSION = "18"
+CHUNKER_VERSION = "19"
 """Part of every fingerprint; increase it when the same bytes have other chunks or definitions."""
 
 ERROR_KIND = 0xFFFF  # tree-sitter's number for an error node, in every grammar

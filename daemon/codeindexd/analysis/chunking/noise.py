@@ -99,9 +99,10 @@ _NO_ANNOTATION: Final = (  # types, and words that the grammar knows
     rb"|restrict|volatile|const|declspec|sum16|wsum|poll_t|va_list|stdcall|cdecl|fastcall|thiscall|vectorcall"
     rb"|forceinline|unaligned|try|except|finally|signed|alignof|auto_type|real|imag|complex|thread)(?:__)?\b)"
 )
-_ANNOTATION: Final = (  # with arguments before another such word, it is the name of a function
-    rb"(__(?<=\s__)" + _NO_ANNOTATION + rb"[a-z]\w*+(?:\([0-9, ]+\)|" + _ARGUMENTS + rb"(?!\s*+__))?+)"
+_ONE_ANNOTATION: Final = (  # with arguments before another such word, it is the name of a function
+    rb"__(?<=\s__)" + _NO_ANNOTATION + rb"[a-z]\w*+(?:\([0-9, ]+\)|" + _ARGUMENTS + rb"(?!\s*+__))?+"
 )
+_ANNOTATION: Final = rb"(" + _ONE_ANNOTATION + rb")"
 _TYPE_WORD: Final = rb"(?:const|unsigned|signed|long|short|struct|union|enum|volatile)\s++"
 _ANNOTATIONS: Final = (
     _Macro(  # ``int x __read_mostly = 1;``, ``void f(void) __releases(lock);``, ``struct { ... } __packed;``
@@ -123,12 +124,10 @@ _ANNOTATIONS: Final = (
             rb"[A-Za-z_]\w*+)\s++\Z"
         ),
     ),
-    _Macro(  # ``static __init int f(``, ``__printf(1, 2) void f(``
+    _Macro(  # ``static __init int f(``, ``__printf(1, 2) __cold void f(``
         re.compile(
-            _ANNOTATION
-            + rb"(?=\s++(?:(?:static|inline|extern|__[a-z]\w*+)\s++){0,5}+(?:"
-            + _TYPE_WORD
-            + rb")*+\w++[\s*]++"
+            rb"(" + _ONE_ANNOTATION + rb"(?:\s++" + _ONE_ANNOTATION + rb"){0,4})"
+            rb"(?=\s++(?:(?:static|inline|extern|__[a-z]\w*+)\s++){0,5}+(?:" + _TYPE_WORD + rb")*+\w++[\s*]++"
             rb"(?:__[a-z]\w*+\s++){0,3}+\w++\s*+[(\[;=])"
         ),
         re.compile(rb"(?:\b(?:static|extern|inline|asmlinkage)\s++|(?<!\\)\n[ \t]*+|\A\s*+)\Z"),
