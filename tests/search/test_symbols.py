@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from codeindexd.search.query import filters_of
 from codeindexd.search.searcher import Searcher
 from codeindexd.search.symbols import Match, SymbolAnswer
+from codeindexd.storage.catalog.centrality import Centrality
 from search.indexed_root import Indexed
 
 pytestmark = pytest.mark.anyio
@@ -100,6 +102,24 @@ async def test_definitions_in_documents_come_after_those_in_code(indexed: Indexe
     ]
     answer = await Searcher({}, mask_secrets=True).symbol([indexed], "job", limit=1)
     assert [one.hit.chunk.path for one in answer.definitions] == [b"job.cpp"]
+
+
+async def test_functions_come_before_values_and_files_on_which_much_relies_come_first(indexed: Indexed) -> None:
+    indexed.save("field.h", "struct options {\n  int (*pick)(int);\n};\n")
+    for path in ("one.c", "three.c", "two.c"):
+        indexed.save(path, "int pick(int n)\n{\n  return n;\n}\n")
+    assert [line.split(":")[0] for line in await lines(indexed, "pick")] == ["one.c", "three.c", "two.c", "field.h"]
+    with indexed.pin_snapshot() as snapshot:
+        assert snapshot is not None
+        generation, relied_on = (
+            snapshot.generation,
+            [snapshot.catalog.file(b"two.c"), snapshot.catalog.file(b"field.h")],
+        )
+    ids = np.array(sorted(file.file_id for file in relied_on if file is not None))
+    ranks = np.full(len(ids), 0.5, dtype=np.float32)
+    await indexed.index.set_centrality(Centrality(generation, ids, ranks))
+    assert [line.split(":")[0] for line in await lines(indexed, "pick")] == ["two.c", "one.c", "three.c", "field.h"]
+    assert [line.split(":")[0] for line in await lines(indexed, "PICK")] == ["two.c", "one.c", "three.c", "field.h"]
 
 
 async def test_definitions_in_source_come_before_those_in_tests_and_data(indexed: Indexed) -> None:

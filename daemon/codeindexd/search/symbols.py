@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -17,6 +18,7 @@ from codeindexd.analysis.chunking.notation import native_name, spellings
 from codeindexd.analysis.chunking.samples import DOCUMENTS
 from codeindexd.protocol.snippets import lines_of
 from codeindexd.search.best_line import name_place
+from codeindexd.search.declarations import is_value
 from codeindexd.search.file_roles import FileRole, role_of
 from codeindexd.search.graph.modules import is_spelt, path_parts
 from codeindexd.search.hits import Hit, HitRequest, first_hits
@@ -50,12 +52,15 @@ class Match(enum.StrEnum):
 class ConfirmedDefinition(Struct, frozen=True):
     """A definition whose chunk was confirmed; its lines are those on the disk.
 
-    ``name`` is its qualified name in the notation of its language.
+    ``name`` is its qualified name in the notation of its language. ``centrality`` is that of its file in its root, 0 if
+    unknown. ``has_typed_case`` is False if its name differs from the one asked for in case.
     """
 
     hit: Hit
     definition: Definition
     name: str
+    centrality: float = 0.0
+    has_typed_case: bool = True
 
 
 class SymbolAnswer(Struct, frozen=True):
@@ -83,10 +88,25 @@ def definitions_in(
     request = HitRequest(MAX_DEFINITIONS, frozenset([name.lower()]), fold_copies=False)
     hits = first_hits(pinned.root, pinned.snapshot, ranked, request, notes, mask_secrets=mask_secrets)
     confirmed = {hit.chunk.chunk_id: hit for hit in hits}
-    return [
+    definitions = [
         _confirmed(confirmed[definition.chunk.chunk_id], definition)
         for definition in found
         if definition.chunk.chunk_id in confirmed
+    ]
+    return _with_centrality(pinned.snapshot, definitions, name) if match is Match.EXACT else definitions
+
+
+def _with_centrality(
+    snapshot: Snapshot, definitions: Sequence[ConfirmedDefinition], name: str
+) -> list[ConfirmedDefinition]:
+    """Return ``definitions`` of ``name`` with what tells the one that is meant from others of the name."""
+    last = last_part(name)
+    ranks = [0.0] * len(definitions)
+    if snapshot.centrality is not None:
+        ranks = np.nan_to_num(snapshot.centrality.of([one.hit.chunk.file_id for one in definitions])).tolist()
+    return [
+        replace(definition, centrality=rank, has_typed_case=definition.definition.name == last)
+        for definition, rank in zip(definitions, ranks, strict=True)
     ]
 
 
@@ -189,14 +209,16 @@ def _confirmed(hit: Hit, stored: StoredDefinition) -> ConfirmedDefinition:
     return ConfirmedDefinition(replace(hit, best_line=line, best_row=row), moved, name)
 
 
-def place_in_answer(definition: ConfirmedDefinition) -> tuple[int, bool]:
-    """Return the key by which definitions are sorted: those in source first, then what is only declared there.
+def place_in_answer(definition: ConfirmedDefinition) -> tuple[int, bool, bool, bool, float]:
+    """Return the key by which definitions are sorted: those in source first, those in documents last.
 
-    Those in documents come last.
+    In each of these groups what is only declared comes last, fields and other values after functions and types, and
+    names in another case than the typed one after others; then files on which much relies come first.
     """
-    chunk = definition.hit.chunk
+    chunk, defined = definition.hit.chunk, definition.definition
     role = FileRole.DOCUMENT if chunk.language in DOCUMENTS else role_of(chunk.path, chunk.language)
-    return _ROLES.index(role), definition.definition.kind == DECLARATION
+    is_declared = defined.kind == DECLARATION
+    return _ROLES.index(role), is_declared, not definition.has_typed_case, is_value(defined), -definition.centrality
 
 
 def _text(path: bytes) -> str:
