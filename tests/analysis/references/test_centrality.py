@@ -23,10 +23,11 @@ USERS = [b"from core import build_engine\n\n\ndef run_%d():\n    build_engine().
 ALONE = b"def lonely():\n    return 1\n"
 
 
-def ranks_of(files: Sequence[tuple[bytes, str]]) -> NDArray[np.float32]:
-    """Return the ranks of files, each given by its text and language."""
+def ranks_of(files: Sequence[tuple[bytes, str]], directories: Sequence[bytes] = ()) -> NDArray[np.float32]:
+    """Return the ranks of files, each given by its text and language, in ``directories`` or all in the same one."""
     found = [analyse(text, language) for text, language in files]
-    defining = DefiningFiles([defined_names((one.name, one.kind) for one in file.definitions) for file in found])
+    defined = [defined_names((one.name, one.kind) for one in file.definitions) for file in found]
+    defining = DefiningFiles(defined, directories or [b""] * len(files))
     return file_ranks([defining.relied_on(place, *used_names(file.references)) for place, file in enumerate(found)])
 
 
@@ -66,6 +67,30 @@ def test_a_name_that_many_files_define_says_nothing() -> None:
     assert len(set(ranks(*defining, user).tolist())) == 1
     few = ranks(*defining[:5], user)
     assert few[0] > few[5]
+
+
+def test_a_definition_nearby_is_probably_meant() -> None:
+    defining, user = b"def take():\n    pass\n", b"def user_%d():\n    take()\n"
+    places = [b"lib", b"tools/test", *(b"app/%d" % number for number in range(4)), b"tools/test/more"]
+    files = [defining, defining, *(user % number for number in range(len(places) - 2))]
+    of_lib, of_tools, *_ = ranks_of([(text, "python") for text in files], places)
+    assert of_lib > of_tools
+    of_lib, of_tools, *_ = ranks_of([(text, "python") for text in files], [b"lib", b"app/tools", *places[2:]])
+    assert of_tools > of_lib  # one step from the users, which are two from the other
+
+
+def test_a_file_that_defines_a_name_itself_relies_less_on_others() -> None:
+    defining = b"def take():\n    pass\n"
+    other = b"def give():\n    pass\n"
+    user = defining + b"def user():\n    take()\n    give()\n"
+    of_take, of_give, _ = ranks(defining, other, user)
+    assert of_give > of_take
+
+
+def test_of_deep_directories_the_upper_ones_count() -> None:
+    defining, user = b"def take():\n    pass\n", b"def user():\n    take()\n"
+    deep = b"/".join([b"d"] * 40)
+    assert np.isfinite(ranks_of([(defining, "python"), (user, "python")], [deep, deep + b"/e"])).all()
 
 
 def test_headings_and_keys_are_no_names_for_code() -> None:

@@ -1,11 +1,14 @@
 """Ranks files by how much of the code relies on them: PageRank over their definitions and references.
 
 A file passes its rank on to the files that define what it refers to (Page et al., *The PageRank Citation Ranking*,
-1999). Names are compared as they are written, without scopes or imports, so a name that many files define says little.
+1999). Names are compared as they are written, without scopes or imports. Of the files that define one, those nearby in
+the tree of directories are probably meant: a test tool may have a ``malloc`` of its own. A name that many files define
+says little.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -21,12 +24,14 @@ NOT_CODE: Final = frozenset({"section", "key", "table", "data", "block", "label"
 
 _NOT_DEFINING: Final = NOT_CODE | {DECLARATION}
 _CODE: Final = frozenset({"function", "method", "constructor"})
-CENTRALITY_VERSION: Final = 2
+CENTRALITY_VERSION: Final = 3
 """Raise it when the same files get other ranks."""
 
 _DAMPING: Final = 0.85
 _ROUNDS: Final = 30
 _MOST_DEFINING: Final = 5  # files; a name that more of them define does not say which one is meant
+_PER_STEP: Final = 0.5  # weight of a definition that is one directory farther away
+_MOST_DEPTH: Final = 12  # of directories that are compared
 _LEAST_BYTES: Final = 3  # of a name; shorter ones are variables
 _DIGITS: Final = 4  # sums differ with their order in the last digits, and answers must not
 
@@ -66,9 +71,11 @@ def _hashes(names: Iterable[bytes]) -> NDArray[np.uint64]:
 class DefiningFiles:
     """Which of n files define a name, for names that few define; files are given by their places, from 0."""
 
-    def __init__(self, defined: Sequence[NDArray[np.uint64]]) -> None:
-        """``defined`` are the :func:`defined_names` of each file."""
+    def __init__(self, defined: Sequence[NDArray[np.uint64]], directories: Sequence[bytes]) -> None:
+        """``defined`` are the :func:`defined_names` of each file, ``directories`` the paths of their directories."""
         self._count = len(defined)
+        self._above = _directories_above(directories)
+        self._depths = np.count_nonzero(self._above, axis=1)
         places = np.repeat(np.arange(len(defined), dtype=np.int32), [len(names) for names in defined])
         hashes = np.concatenate(defined) if defined else _NO_HASHES
         order = np.argsort(hashes, kind="stable")
@@ -85,7 +92,9 @@ class DefiningFiles:
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return the places (e,) of the files that the file at ``place`` refers to, and the weights (e,).
 
-        ``used`` and ``counts`` are its :func:`used_names`. A file that defines several of them comes as often.
+        ``used`` and ``counts`` are its :func:`used_names`. A file that defines several of them comes as often. A name
+        counts half as much with every step from one directory to the next, and half as much again if the file that
+        refers to it defines it, too.
         """
         if not len(self._names):
             return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)
@@ -96,9 +105,34 @@ class DefiningFiles:
         edge = np.repeat(np.arange(len(found)), times)
         nth = np.arange(len(edge)) - np.repeat(np.cumsum(times) - times, times)
         targets = self._places[self._first[found[edge]] + nth]
-        weights = (np.sqrt(counts) / times)[edge].astype(np.float32)
+        distances = self._distances(place, targets)
+        nearest = np.full(len(found), np.iinfo(np.int64).max)
+        np.minimum.at(nearest, edge, distances)
+        shares = _PER_STEP ** (distances - nearest[edge])
+        weights = (np.sqrt(counts) / np.bincount(edge, shares, len(found)))[edge] * shares
         is_other = targets != place
-        return targets[is_other], weights[is_other]
+        return targets[is_other], weights[is_other].astype(np.float32)
+
+    def _distances(self, place: int, others: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Return the steps in the tree of directories from one file to ``others`` (e,); -1 for itself."""
+        own = self._above[place]
+        shared = np.count_nonzero((self._above[others] == own) & (own != 0), axis=1)
+        steps = self._depths[place] + self._depths[others] - 2 * shared
+        return np.where(others == place, -1, steps)
+
+
+def _directories_above(directories: Sequence[bytes]) -> NDArray[np.int32]:
+    """Return for each path of a directory the numbers of it and those above, from the top, filled up with 0 (n, most).
+
+    Equal numbers in a column are equal directories. Of deep paths, the upper ones count.
+    """
+    numbers: dict[bytes, int] = {}
+    above = np.zeros((len(directories), _MOST_DEPTH), dtype=np.int32)
+    for place, directory in enumerate(directories):
+        parts = directory.split(b"/")[:_MOST_DEPTH] if directory else []
+        for depth, path in enumerate(itertools.accumulate(parts, lambda upper, part: upper + b"/" + part)):
+            above[place, depth] = numbers.setdefault(path, len(numbers) + 1)
+    return above
 
 
 _NO_HASHES: Final = np.zeros(0, dtype=np.uint64)

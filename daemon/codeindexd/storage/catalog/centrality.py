@@ -26,15 +26,15 @@ from codeindexd.analysis.references.centrality import (
 )
 from codeindexd.analysis.references.codec import decode
 from codeindexd.storage.catalog.outlines import StoredOutline
-from codeindexd.storage.sqlite import TranslatedErrors, connect
+from codeindexd.storage.sqlite import Row, TranslatedErrors, connect
 
 _PAGE: Final = 500
 _SELECT_DEFINITIONS: Final = """
-SELECT r.file_id, f.language, o.definitions
+SELECT r.file_id, f.language, o.definitions, f.parent
 FROM reference r JOIN file f ON f.file_id = r.file_id LEFT JOIN outline o ON o.file_id = r.file_id
 WHERE r.file_id > ? ORDER BY r.file_id LIMIT ?
 """
-_SELECT_REFERENCES: Final = "SELECT file_id, '', refs FROM reference WHERE file_id > ? ORDER BY file_id LIMIT ?"
+_SELECT_REFERENCES: Final = "SELECT file_id, refs FROM reference WHERE file_id > ? ORDER BY file_id LIMIT ?"
 _IDS: Final = np.dtype("<i8")
 _RANKS: Final = np.dtype("<f4")
 _UNRANKED: Final = np.float32(np.nan)
@@ -110,14 +110,16 @@ def _ranks(connection: sqlite3.Connection) -> tuple[NDArray[np.int64], NDArray[n
     references, only those to a known name are kept.
     """
     defined: dict[int, NDArray[np.uint64]] = {}
-    for file_id, language, blob in _pages(connection, _SELECT_DEFINITIONS):
+    directories: list[bytes] = []
+    for file_id, language, blob, directory in _pages(connection, _SELECT_DEFINITIONS):
         if language not in DOCUMENTS:
             defined[file_id] = _defined_names(StoredOutline(blob)) if blob else defined_names(())
+            directories.append(directory)
     places = {file_id: place for place, file_id in enumerate(defined)}
-    files = DefiningFiles(list(defined.values()))
-    del defined
+    files = DefiningFiles(list(defined.values()), directories)
+    del defined, directories
     relied_on = [(np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32))] * len(files)
-    for file_id, _, blob in _pages(connection, _SELECT_REFERENCES):
+    for file_id, blob in _pages(connection, _SELECT_REFERENCES):
         if blob and (place := places.get(file_id)) is not None:
             relied_on[place] = files.relied_on(place, *used_names(decode(blob)))
     return np.array(list(places), dtype=np.int64), file_ranks(relied_on)
@@ -130,7 +132,7 @@ def _defined_names(outline: StoredOutline) -> NDArray[np.uint64]:
     return defined_names(outline for place, outline in enumerate(named) if place not in left_out)
 
 
-def _pages(connection: sqlite3.Connection, sql: str) -> Iterator[tuple[int, str, bytes | None]]:
+def _pages(connection: sqlite3.Connection, sql: str) -> Iterator[Row]:
     """Yield rows in the order of file ids, read in pages: a long read would hold back the checkpoints of the log."""
     last = 0
     while rows := connection.execute(sql, (last, _PAGE)).fetchall():
