@@ -126,5 +126,7 @@ class Run:
         if state == "missing":
             if not any(" is missing: " in note for note in result.get("notes", [])):
                 self.terminal.note("note: an indexed directory is missing; for details: codeindex status")
+        elif state == "indexing":
+            self.terminal.note("note: files are still being indexed, and may be missing; for details: codeindex status")
         elif state != "fresh":
             self.terminal.note(f"note: the index may differ from the disk ({state}); for details: codeindex status")

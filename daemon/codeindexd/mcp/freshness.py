@@ -43,12 +43,11 @@ async def state_notes(client: AsyncClient, state: str, roots: Sequence[str] | No
     if state == "fresh":
         return []
     if state in {"indexing", "reconciling"}:
-        done = total = 0
-        for root in (await client.status())["roots"]:
-            if roots is None or root["path"] in roots:
-                done += root["progress"]["files_done"]
-                total += root["progress"]["files_total"]
-        share = f" ({done:,} of {quantity(total, 'file')} so far)" if total else ""
+        searched = [root for root in (await client.status())["roots"] if roots is None or root["path"] in roots]
+        done = sum(root["progress"]["files_done"] for root in searched)
+        total = sum(root["progress"]["files_total"] for root in searched)
+        at_least = "at least " if any(root["progress"].get("scanning") for root in searched) else ""
+        share = f" ({done:,} of {at_least}{quantity(total, 'file')} so far)" if total else ""
         return [f"the index is being built{share}: an absence means nothing yet. Repeat the call later"]
     if state == "missing":
         return ["a directory that was searched is missing, so nothing in it can be found. Call status to see which"]

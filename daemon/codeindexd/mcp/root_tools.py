@@ -67,8 +67,9 @@ def _root(status: RootStatus, room: int) -> Part:
 
 
 def _lines(status: RootStatus) -> Iterator[str]:
-    left = f", {quantity(status['pending_files'], 'file')} left" if status["pending_files"] else ""
     progress = status["progress"]
+    at_least = "at least " if progress.get("scanning") else ""
+    left = f", {at_least}{quantity(status['pending_files'], 'file')} left" if status["pending_files"] else ""
     if status["state"] in _BUSY and progress["eta_s"]:
         left += f", about {progress['eta_s']:.0f} s"
     size = f"{quantity(status['files'], 'file')}, {quantity(status['chunks'], 'chunk')}"
