@@ -19,7 +19,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "daemon")]
 
 from support.daemons import RawClient, RealDaemon, until  # noqa: E402
-from support.processes import Memory, cpu_seconds, family  # noqa: E402
+from support.processes import Memory, Peak, cpu_seconds, family  # noqa: E402
 
 QUESTIONS = (
     "where is a page fault handled",
@@ -54,27 +53,6 @@ Results = dict[str, float]
 def percentile(values: list[float], share: float) -> float:
     """The value that ``share`` of ``values`` do not exceed."""
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
-
-
-class Peak(threading.Thread):
-    """Samples the PSS of a process family and the anonymous memory of its first process, in bytes, until stopped."""
-
-    def __init__(self, pid: int) -> None:
-        super().__init__(daemon=True)
-        self._pid = pid
-        self._ended = threading.Event()
-        self.pss = self.anonymous = 0
-
-    def run(self) -> None:
-        while not self._ended.wait(0.5):
-            own = Memory.of(self._pid)
-            rest = (Memory.of(pid) for pid in family(self._pid) if pid != self._pid)
-            self.pss = max(self.pss, own.pss + sum(one.pss for one in rest))
-            self.anonymous = max(self.anonymous, own.anonymous)
-
-    def stop(self) -> None:
-        self._ended.set()
-        self.join()
 
 
 class Bench:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,29 @@ class Memory:
             return cls()
         values = {line.split()[0]: int(line.split()[1]) * 1024 for line in lines[1:]}
         return cls(values.get("Pss:", 0), values.get("Pss_Anon:", 0))
+
+
+class Peak(threading.Thread):
+    """Samples the PSS of a process family and the anonymous memory of its first process, in bytes, until stopped."""
+
+    def __init__(self, pid: int, every_s: float = 0.5) -> None:
+        super().__init__(daemon=True)
+        self._pid = pid
+        self._every_s = every_s
+        self._ended = threading.Event()
+        self.pss = self.anonymous = 0
+
+    def run(self) -> None:
+        while not self._ended.wait(self._every_s):
+            own = Memory.of(self._pid)
+            rest = (Memory.of(pid) for pid in family(self._pid) if pid != self._pid)
+            self.pss = max(self.pss, own.pss + sum(one.pss for one in rest))
+            self.anonymous = max(self.anonymous, own.anonymous)
+
+    def stop(self) -> None:
+        """End the sampling, and wait for its end."""
+        self._ended.set()
+        self.join()
 
 
 def cpu_seconds(pid: int) -> float:
