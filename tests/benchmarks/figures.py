@@ -12,14 +12,13 @@ import statistics
 import sys
 import sysconfig
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from support.daemons import RealDaemon, real_daemon, until
-from support.processes import Memory, cpu_seconds, family
+from support.processes import Memory, Peak, cpu_seconds, family
 
 QUESTIONS = (
     "parse command line arguments",
@@ -66,25 +65,6 @@ def pss_bytes(pid: int) -> int:
     return sum(Memory.of(one).pss for one in family(pid))
 
 
-class PeakMemory(threading.Thread):
-    """Samples the memory of a process family until it is told to stop."""
-
-    def __init__(self, pid: int) -> None:
-        super().__init__(daemon=True)
-        self._pid = pid
-        self._stop_sampling = threading.Event()
-        self.peak = 0
-
-    def run(self) -> None:
-        while not self._stop_sampling.wait(0.1):
-            self.peak = max(self.peak, pss_bytes(self._pid))
-
-    def stop(self) -> int:
-        self._stop_sampling.set()
-        self.join()
-        return self.peak
-
-
 def percentile(values: list[float], share: float) -> float:
     """The value that ``share`` of ``values`` do not exceed."""
     ordered = sorted(values)
@@ -94,17 +74,18 @@ def percentile(values: list[float], share: float) -> float:
 def cold_index(daemon: RealDaemon, root: Path) -> dict[str, float]:
     """Seconds from `add` to `fresh`, and the peak memory of all processes meanwhile."""
     assert daemon.process is not None
-    memory = PeakMemory(daemon.process.pid)
+    memory = Peak(daemon.process.pid, every_s=0.1)
     memory.start()
     began = time.perf_counter()
     added = daemon.call("roots.add", path=str(root), wait=True)["roots"][0]
     seconds = time.perf_counter() - began
+    memory.stop()
     return {
         "cold_index_s": seconds,
         "cold_files": added["files"],
         "cold_chunks": added["chunks"],
         "cold_chunks_per_s": added["chunks"] / seconds,
-        "cold_peak_pss_mb": memory.stop() / 1e6,
+        "cold_peak_pss_mb": memory.pss / 1e6,
     }
 
 

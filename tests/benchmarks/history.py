@@ -23,13 +23,14 @@ if __name__ == "__main__":
 
 import msgspec
 import numpy as np
-from figures import PeakMemory, percentile, workplace
+from figures import percentile, workplace
 
 from codeindexd.analysis.embedding.static import StaticModel
 from codeindexd.search.history.log import CommitSearcher
 from codeindexd.search.history.query import CommitQuery
 from codeindexd.storage.history import HistoryStore
 from support.daemons import RealDaemon, real_daemon, until
+from support.processes import Peak
 
 _READ_S = 3600.0
 _QUERIES = 60
@@ -78,7 +79,7 @@ def _read(daemon: RealDaemon, root: Path, questions: list[str]) -> dict[str, flo
     """Seconds from fresh code to a complete history, the peak memory meanwhile, and searches for code meanwhile."""
     assert daemon.process is not None
     daemon.call("roots.add", path=str(root), wait=True)
-    memory = PeakMemory(daemon.process.pid)
+    memory = Peak(daemon.process.pid, every_s=0.1)
     began = time.perf_counter()
     memory.start()
     searches = []
@@ -91,6 +92,7 @@ def _read(daemon: RealDaemon, root: Path, questions: list[str]) -> dict[str, flo
         searches.append((time.perf_counter() - started) * 1000)
         time.sleep(0.2)
         assert time.perf_counter() - began < _READ_S
+    memory.stop()
     seconds = time.perf_counter() - began
     commits = _status(daemon)["commits"]
     until(lambda: daemon.call("metrics"), what="the metrics")
@@ -99,7 +101,7 @@ def _read(daemon: RealDaemon, root: Path, questions: list[str]) -> dict[str, flo
         "commits": float(commits),
         "first_commits_s": first,
         "read_s": seconds,
-        "peak_pss_mb": memory.stop() / 1e6,
+        "peak_pss_mb": memory.pss / 1e6,
         "bytes_per_commit": size / commits,
         "search_while_reading_p50_ms": statistics.median(searches),
     }
