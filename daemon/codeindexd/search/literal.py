@@ -44,9 +44,7 @@ _MOST_LINES: Final = 3  # from each end of a pasted text
 _EXCEPTION: Final = re.compile(r"^(?:[\w$]+[.:\\/]+)*[A-Z]\w*(?:\s*\[\w+\])?:\s+")
 # Not quotations: two or three plain words that name a subject, and a question without punctuation.
 _SUBJECT: Final = re.compile(r"[^\W\d_]+(?: [^\W\d_]+){1,2}")
-_PLAIN_WORDS: Final = re.compile(
-    r"[A-Za-z0-9]+(?: [A-Za-z0-9]+){2,}"
-)  # the lexical index knows how many files have them
+_PLAIN_WORDS: Final = re.compile(r"[A-Za-z0-9]+(?: [A-Za-z0-9]+){2,}")  # the lexical index counts files with them
 _COMPLAINT: Final = re.compile(
     r"\b(?:already|cannot|closed|denied|duplicate|exceeded|exists|expected|expired|fail(?:ed|s|ure)?|forbidden|ignored"
     r"|illegal|impossible|incompatible|invalid|malformed|mismatch|missing|must|no|not|out of|refused|required|timed out"

@@ -97,17 +97,19 @@ class DefiningFiles:
         refers to it defines it, too.
         """
         if not len(self._names):
-            return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)
+            return _NO_EDGES
         found = np.minimum(np.searchsorted(self._names, used), len(self._names) - 1)
         is_defined = self._names[found] == used
         found, counts = found[is_defined], counts[is_defined]
+        if not len(found):
+            return _NO_EDGES
         times = self._defining[found]
         edge = np.repeat(np.arange(len(found)), times)
-        nth = np.arange(len(edge)) - np.repeat(np.cumsum(times) - times, times)
+        first_edges = np.cumsum(times) - times
+        nth = np.arange(len(edge)) - first_edges[edge]
         targets = self._places[self._first[found[edge]] + nth]
         distances = self._distances(place, targets)
-        nearest = np.full(len(found), np.iinfo(np.int64).max)
-        np.minimum.at(nearest, edge, distances)
+        nearest = np.minimum.reduceat(distances, first_edges)
         shares = _PER_STEP ** (distances - nearest[edge])
         weights = (np.sqrt(counts) / np.bincount(edge, shares, len(found)))[edge] * shares
         is_other = targets != place
@@ -136,6 +138,7 @@ def _directories_above(directories: Sequence[bytes]) -> NDArray[np.int32]:
 
 
 _NO_HASHES: Final = np.zeros(0, dtype=np.uint64)
+_NO_EDGES: Final = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)
 
 
 def file_ranks(relied_on: Sequence[tuple[NDArray[np.int32], NDArray[np.float32]]]) -> NDArray[np.float32]:
