@@ -19,11 +19,6 @@ def available_cpus(root: Path = Path("/")) -> int:
     return max(1, cpus if quota is None else min(cpus, round(quota)))
 
 
-def total_memory(root: Path = Path("/")) -> int:
-    """Return the machine's total memory in bytes; 0 if unknown."""
-    return _meminfo(root).get("MemTotal", 0)
-
-
 class PressureReader:
     """Reads ``Pressure``; keeps the last sample, because CPU use is a difference of two."""
 
