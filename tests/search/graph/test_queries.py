@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from codeindexd.analysis.chunking.indexed_text import indexed_text
 from codeindexd.errors import NotIndexedError, UsageError
+from codeindexd.search.graph import code_map
 from codeindexd.search.graph.calls import CallNode
 from codeindexd.search.graph.modules import ImportedModule, Match
 from codeindexd.search.graph.queries import CallsAnswer, GraphSearcher, Place, RefsAnswer
 from codeindexd.search.graph.sources import SourceFile
+from codeindexd.storage.catalog.centrality import Centrality
 from codeindexd.types import RootState
 from search.indexed_root import Indexed
 
@@ -1104,3 +1107,36 @@ async def test_a_name_may_have_the_sigil_of_its_language(indexed: Indexed) -> No
     indexed.save("u.php", "<?php\nclass User {\n  static $name;\n  function f() { return self::$name; }\n}\n")
     for name in ("User::$name", "$name"):
         assert uses(await SEARCHER.refs([indexed], name, 100)) == {"u.php:4 USE EXACT"}
+
+
+async def test_a_map_shows_no_guards_of_headers_and_each_name_once(indexed: Indexed) -> None:
+    guarded = "#ifndef %s\n#define %s\n\nint id_of(int n)\n{\n  return n;\n}\n\n#endif\n"
+    indexed.save("c/node.h", guarded % ("NODE_H", "NODE_H"))
+    indexed.save("c/copy/node.h", guarded % ("COPY_H", "COPY_H"))
+    indexed.save("c/use.c", '#include "node.h"\n\nint use(void)\n{\n  return id_of(1);\n}\n')
+    answer = await SEARCHER.map(place(indexed, "c"), 1_000)
+    assert answer.map is not None
+    assert "_H" not in answer.map.text
+    assert answer.map.text.count("int id_of") == 1
+
+
+async def test_of_a_large_root_the_most_central_files_are_compared(
+    indexed: Indexed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(code_map, "_MOST_FILES", 1)
+    with indexed.pin_snapshot() as snapshot:
+        assert snapshot is not None
+        file = snapshot.catalog.file(b"shop/order.py")
+        assert file is not None
+        ranks = Centrality(snapshot.generation, np.array([file.file_id]), np.ones(1, dtype=np.float32))
+        count = len(snapshot.catalog.graph_file_ids())
+    await indexed.index.set_centrality(ranks)
+    searcher = GraphSearcher(mask_secrets=True)
+    answer = await searcher.map(place(indexed, ""), 1_000)
+    assert answer.map is not None
+    assert {one.file.path for one in answer.map.files} == {b"shop/order.py"}
+    assert answer.notes == [f"{count - 1} files on which little relies were not compared"]
+    for path in ("other", "other/money.py"):
+        answer = await searcher.map(place(indexed, path), 1_000)
+        assert answer.map is not None
+        assert ({one.file.path for one in answer.map.files}, answer.notes) == ({b"other/money.py"}, [])

@@ -83,8 +83,9 @@ def test_versions_name_the_files_of_the_graph(tmp_path: Path) -> None:
     with catalog.snapshot() as snapshot:
         file = snapshot.file(b"a.py")
         assert file is not None
-        assert snapshot.graph_versions(10) == {file.file_id: file.entry.hash + file.fingerprint}
-        assert snapshot.graph_versions(0) == {}
+        assert snapshot.graph_file_ids().tolist() == [file.file_id]
+        assert snapshot.graph_versions([file.file_id]) == {file.file_id: file.entry.hash + file.fingerprint}
+        assert snapshot.graph_versions([]) == {}
     catalog.close()
 
 

@@ -6,6 +6,8 @@ definitions of the name. References are matched by name alone here, with less we
 
 from __future__ import annotations
 
+import os
+import re
 import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Sequence
@@ -25,13 +27,15 @@ from codeindexd.search.graph.common_members import is_common_name
 from codeindexd.search.graph.graph import CodeGraph
 from codeindexd.search.graph.resolve import family_of
 from codeindexd.storage.snapshot import Snapshot
+from codeindexd.storage.sorted_ids import contained
 from codeindexd.types import DECLARATION, FUNCTION_KINDS, Definition, ReferenceKind
 
 CHARACTERS_PER_TOKEN: Final = 4
 _DAMPING: Final = 0.85
+_OWN: Final = 0.1  # weight of a reference within a file
 _ROUNDS: Final = 20
-_KEPT_RANKS: Final = 2  # roots
-MOST_FILES: Final = 20_000  # that are compared; a summary takes about two kilobytes
+_KEPT_RANKS: Final = 4  # maps
+_MOST_FILES: Final = 2_500  # that are compared: reading that many takes a second or two, at the first time
 _MOST_PLACES: Final = 50  # definitions of a name; one that more places define says nothing
 _KEPT_DEFINITIONS: Final = 20_000  # of a root, the most central ones
 _PRIVATE: Final = 0.3  # weight of names that begin with an underscore
@@ -39,6 +43,7 @@ _ASIDE: Final = {FileRole.TEST: 0.05, FileRole.ASIDE: 0.2, FileRole.DATA: 0.2, F
 _COMMON: Final = 0.02  # weight of ``append``, most uses of which mean a list
 _MINOR: Final = frozenset({"field", "property", "variable", "constant", "enum_member"})
 _MINOR_WEIGHT: Final = 0.2
+_COMPOUND: Final = re.compile(r"[({]|\b(?:struct|union|enum|class)\b")
 
 
 class Ranks(Struct, frozen=True):
@@ -62,24 +67,50 @@ class _Summary(Struct, frozen=True):
 
 
 class RankCache:
-    """The ranks of the roots that were mapped last; after a change, only changed files are read again. Thread-safe."""
+    """The ranks of what was mapped last; after a change, only changed files are read again. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._roots: OrderedDict[bytes, _RootRanks] = OrderedDict()
+        self._maps: OrderedDict[tuple[bytes, bytes], _MapRanks] = OrderedDict()
 
-    def ranks(self, root: bytes, snapshot: Snapshot) -> Ranks:
-        """Return the ranks at the generation of ``snapshot``. Blocking."""
+    def ranks(self, root: bytes, snapshot: Snapshot, below: bytes) -> tuple[Ranks, int]:
+        """Return ranks for a map of a path (b"" is the root), and how many of its files were not compared. Blocking.
+
+        They are at the generation of ``snapshot``. All files of the root are compared, of a large one those at or below
+        the path, and if these are too many, the most central ones.
+        """
+        file_ids = snapshot.catalog.graph_file_ids()
+        if len(file_ids) <= _MOST_FILES:
+            below = b""
+        elif below:
+            file_ids = _at_or_below(snapshot, below, file_ids)
+        compared = _most_central(snapshot, file_ids)
         with self._lock:
-            found = self._roots.setdefault(root, _RootRanks())
-            self._roots.move_to_end(root)
-            while len(self._roots) > _KEPT_RANKS:
-                self._roots.popitem(last=False)
-        return found.at(snapshot)
+            found = self._maps.setdefault((root, below), _MapRanks())
+            self._maps.move_to_end((root, below))
+            while len(self._maps) > _KEPT_RANKS:
+                self._maps.popitem(last=False)
+        return found.at(snapshot, compared), len(file_ids) - len(compared)
 
 
-class _RootRanks:
-    """The ranks of one root, and the summaries from which they are computed again."""
+def _at_or_below(snapshot: Snapshot, path: bytes, file_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return those of ``file_ids`` (n,) that are at or below a path."""
+    file = snapshot.catalog.file(path)
+    below = np.array([file.file_id]) if file else snapshot.catalog.file_ids(include=[f"{os.fsdecode(path)}/**"])
+    found: NDArray[np.int64] = file_ids[contained(file_ids, below)]
+    return found
+
+
+def _most_central(snapshot: Snapshot, file_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the most central of ``file_ids`` (n,), or the first ones if it is not known which are."""
+    if len(file_ids) > _MOST_FILES and snapshot.centrality is not None:
+        ranks = np.nan_to_num(snapshot.centrality.of(file_ids.tolist()), nan=-np.inf)
+        file_ids = file_ids[np.argsort(-ranks, kind="stable")]
+    return file_ids[:_MOST_FILES]
+
+
+class _MapRanks:
+    """The ranks for one map, and the summaries from which they are computed again."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -87,15 +118,15 @@ class _RootRanks:
         self._summaries: dict[int, _Summary] = {}
         self._ranks: Ranks | None = None
 
-    def at(self, snapshot: Snapshot) -> Ranks:
+    def at(self, snapshot: Snapshot, file_ids: NDArray[np.int64]) -> Ranks:
         with self._lock:
             if self._ranks is None or self._ranks.generation != snapshot.generation:
-                self._update(snapshot)
+                self._update(snapshot, file_ids)
                 self._ranks = _ranked(snapshot.generation, self._summaries, len(self._names))
             return self._ranks
 
-    def _update(self, snapshot: Snapshot) -> None:
-        versions = snapshot.catalog.graph_versions(MOST_FILES)
+    def _update(self, snapshot: Snapshot, file_ids: NDArray[np.int64]) -> None:
+        versions = snapshot.catalog.graph_versions(file_ids.tolist())
         gone = self._summaries.keys() - versions.keys()
         for file_id in gone:
             del self._summaries[file_id]
@@ -134,6 +165,7 @@ class _RootRanks:
             and one.kind not in ("impl", DECLARATION)
             and place not in details
             and not _is_local(one, definitions)
+            and not _is_flag(one)
         ]
         used, counts = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)
         if references is not None:
@@ -160,7 +192,24 @@ def _weight_of(one: Definition, language: str) -> float:
     weight = _PRIVATE if one.name.startswith("_") else 1.0
     if is_common_name(family_of(language), one.name):
         weight *= _COMMON
-    return weight * _MINOR_WEIGHT if one.kind in _MINOR else weight
+    return weight * _MINOR_WEIGHT if one.kind in _MINOR or _is_substitute(one) else weight
+
+
+def _is_flag(one: Definition) -> bool:
+    """Return True for a macro that stands for nothing, such as the one that guards a header."""
+    return one.kind == "macro" and one.signature.endswith(one.name)
+
+
+def _is_substitute(one: Definition) -> bool:
+    """Return True for what says less than what it stands for.
+
+    That is a macro without parameters, another name of a type, or a module whose content is in another file.
+    """
+    if one.kind == "macro":
+        return f"{one.name}(" not in one.signature
+    if one.kind == "module":
+        return one.end_line == one.start_line
+    return one.signature.startswith("typedef ") and _COMPOUND.search(one.signature) is None
 
 
 def _ranked(generation: int, summaries: dict[int, _Summary], names: int) -> Ranks:
@@ -185,17 +234,17 @@ def _ranked(generation: int, summaries: dict[int, _Summary], names: int) -> Rank
     edges_user = np.repeat(user, many)
     offsets = np.arange(len(edges_user)) - np.repeat(np.cumsum(many) - many, many)
     edges_definition = order[np.repeat(first, many) + offsets]
-    share = np.repeat(counts / many, many) * weights[edges_definition]
+    share = np.repeat(counts / many, many)
+    flow = share / np.bincount(edges_user, share, minlength=len(parts))[edges_user] * weights[edges_definition]
     target = file_of_definition[edges_definition]
-    share[edges_user == target] *= 0.1
-    out = np.bincount(edges_user, share, minlength=len(parts))
-    flow = share / np.maximum(out[edges_user], 1e-12)
+    flow[edges_user == target] *= _OWN
+    kept = 1 - np.bincount(edges_user, flow, minlength=len(parts))
     start = np.fromiter((one.weight for one in parts), float, len(parts))
     start /= start.sum()
     rank = start
     for _ in range(_ROUNDS):
         passed = np.bincount(target, rank[edges_user] * flow, minlength=len(parts))
-        rank = (1 - _DAMPING) * start + _DAMPING * (passed + rank[out == 0].sum() * start)
+        rank = (1 - _DAMPING) * start + _DAMPING * (passed + (rank * kept).sum() * start)
     scores = np.bincount(edges_definition, rank[edges_user] * flow, minlength=len(defined)).astype(np.float64)
     scores += 1e-3 * weights * start[file_of_definition]
     best = np.argsort(-scores, kind="stable")[:_KEPT_DEFINITIONS]
@@ -225,6 +274,7 @@ def code_map(graph: CodeGraph, ranks: Ranks, below: bytes, *, tokens: int) -> Co
     chosen: defaultdict[int, set[int]] = defaultdict(set)
     files: dict[int, CodeFile | None] = {}
     scores: defaultdict[int, float] = defaultdict(float)
+    place_of: dict[tuple[str, str], int] = {}  # of names outside types, so that a copy is not shown beside the original
     total = 0
     is_full = False
     for start in range(0, len(ranks.scores), _AT_ONCE):
@@ -236,9 +286,12 @@ def code_map(graph: CodeGraph, ranks: Ranks, below: bytes, *, tokens: int) -> Co
             if file is None or number >= len(file.definitions):
                 continue
             total += 1
+            one = file.definitions[number]
+            if one.container < 0 and place_of.setdefault((one.name, one.kind), file_id) != file_id:
+                continue
             needed = 0 if file_id in chosen else len(file.path) + 2
-            new = [one for one in _with_containers(file, number) if one not in chosen[file_id]]
-            needed += sum(_length(file, one) for one in new)
+            new = [shown for shown in _with_containers(file, number) if shown not in chosen[file_id]]
+            needed += sum(_length(file, shown) for shown in new)
             if is_full or needed > room:
                 is_full = True
                 if not chosen[file_id]:

@@ -20,10 +20,11 @@ from codeindexd.analysis.chunking.notation import spellings
 from codeindexd.analysis.references.rules import LANGUAGES
 from codeindexd.errors import NotIndexedError, UsageError
 from codeindexd.protocol.printable import safe_line
+from codeindexd.quantities import quantity
 from codeindexd.search.file_roles import is_test
 from codeindexd.search.graph.calls import CallTree, callees_of, callers_of
 from codeindexd.search.graph.code_file import CodeFile, FileCache, is_code
-from codeindexd.search.graph.code_map import MOST_FILES, CodeMap, RankCache, code_map
+from codeindexd.search.graph.code_map import CodeMap, RankCache, code_map
 from codeindexd.search.graph.graph import CodeGraph, Use, is_call
 from codeindexd.search.graph.impact import Impact, definitions_of_files, impact_of, importers_of
 from codeindexd.search.graph.modules import is_spelt, path_parts
@@ -281,13 +282,11 @@ class GraphSearcher:
         def in_root(graph: CodeGraph, pinned: PinnedRoot) -> None:
             if place.path and not graph.has_file(place.path) and not graph.has_directory(place.path):
                 raise _not_indexed(graph.root, place.path)
-            ranks = self._ranks.ranks(pinned.root.spec.raw, pinned.snapshot)
+            ranks, left_out = self._ranks.ranks(pinned.root.spec.raw, pinned.snapshot, place.path)
             answer.map = code_map(graph, ranks, place.path, tokens=tokens)
-            files = pinned.snapshot.catalog.graph_counts().files
-            if files > MOST_FILES:
-                answer.notes.append(
-                    f"only the {MOST_FILES:,} of {files:,} files with the most definitions were compared"
-                )
+            if left_out:
+                were = "was" if left_out == 1 else "were"
+                answer.notes.append(f"{quantity(left_out, 'file')} on which little relies {were} not compared")
 
         await self._in_pinned([place.root], in_root, answer)
         return answer

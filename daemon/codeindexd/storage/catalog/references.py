@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
+import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from codeindexd.analysis.references.codec import BrokenReferencesError, Columns, decode
 from codeindexd.errors import StoreDamagedError
@@ -50,15 +52,19 @@ def encoded_references(reader: Reader, file_ids: Iterable[int]) -> dict[int, byt
     return dict(reader.rows_in(lambda marks: sql.format(marks), [int(file_id) for file_id in file_ids]))
 
 
-def graph_versions(reader: Reader, limit: int) -> dict[int, bytes]:
-    """Return the content hash and fingerprint of the ``limit`` files with the most definitions, by file id."""
-    sql = """
-    SELECT f.file_id, e.hash, f.fingerprint
-    FROM (SELECT file_id FROM reference INDEXED BY reference_counts
-          ORDER BY definition_count DESC, reference_count DESC LIMIT ?) r
-    JOIN file f ON f.file_id = r.file_id JOIN entry e ON e.parent = f.parent AND e.name = f.name
-    """
-    return {file_id: digest + fingerprint for file_id, digest, fingerprint in reader.rows(sql, (limit,))}
+def graph_file_ids(reader: Reader) -> NDArray[np.int64]:
+    """Return the sorted ids (n,) of the files with definitions or references."""
+    rows = reader.rows("SELECT file_id FROM reference INDEXED BY reference_counts")
+    return np.sort(np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows)))
+
+
+def graph_versions(reader: Reader, file_ids: Iterable[int]) -> dict[int, bytes]:
+    """Return the content hash and fingerprint of files, by file id."""
+    sql = (
+        "SELECT f.file_id, e.hash, f.fingerprint FROM file f JOIN entry e USING (parent, name) WHERE f.file_id IN ({})"
+    )
+    rows = reader.rows_in(sql.format, [*file_ids])
+    return {file_id: digest + fingerprint for file_id, digest, fingerprint in rows}
 
 
 def graph_counts(reader: Reader) -> GraphCounts:

@@ -351,9 +351,13 @@ class CatalogSnapshot:
         """Return the references of a file as its worker encoded them; b"" if there are none."""
         return references.encoded_references(self._reader, [file_id]).get(file_id, b"")
 
-    def graph_versions(self, limit: int) -> dict[int, bytes]:
-        """Return what changes with the definitions and references of the files with the most definitions, by id."""
-        return references.graph_versions(self._reader, limit)
+    def graph_file_ids(self) -> NDArray[np.int64]:
+        """Return the sorted ids (n,) of the files with definitions or references."""
+        return references.graph_file_ids(self._reader)
+
+    def graph_versions(self, file_ids: Iterable[int]) -> dict[int, bytes]:
+        """Return what changes with the definitions and references of files, by file id."""
+        return references.graph_versions(self._reader, file_ids)
 
     def graph_counts(self) -> GraphCounts:
         """Return the numbers of definitions and references."""
