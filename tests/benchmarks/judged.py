@@ -20,7 +20,7 @@ from typing import Any
 CUT = 10
 CHOSEN_ON = frozenset({
     "aeson", "aiohttp", "cats", "express", "fmtlib", "ktor", "monolog", "nvm", "rack", "tokio", "zod",
-    "date-fns", "echo", "jq", "koa", "reqwest", "serilog", "slim",
+    "bat", "date-fns", "echo", "jq", "koa", "reqwest", "serilog", "slim", "spdlog", "tesla",
     "django/django", "sympy/sympy",
 })  # fmt: skip
 OWN = Path(__file__).with_name("questions.toml")
