@@ -9,6 +9,7 @@ from codeindexd.search.file_roles import (
     is_test,
     older_versions,
     role_of,
+    role_of_definition,
     roles_asked_for,
     roles_ruled_out,
     versions_asked_for,
@@ -62,6 +63,25 @@ def test_what_only_resembles_a_test_is_none(path: bytes) -> None:
 )
 def test_the_role_of_a_file(path: bytes, language: str, role: FileRole) -> None:
     assert role_of(path, language) is role
+
+
+@pytest.mark.parametrize(
+    ("path", "language", "kind", "name", "role"),
+    [
+        (b"src/assets.rs", "rust", "function", "tests.detects_syntax", FileRole.TEST),
+        (b"src/assets.rs", "rust", "module", "tests", FileRole.TEST),
+        (b"src/assets.rs", "rust", "struct", "io.test.Stub", FileRole.TEST),
+        (b"src/less.rs", "rust", "function", "test_parses_versions", FileRole.TEST),
+        (b"src/assets.rs", "rust", "function", "attest", FileRole.SOURCE),
+        (b"src/zig/parser.zig", "zig", "test", "an empty file", FileRole.TEST),
+        (b"lib/pool.py", "python", "method", "Pool.test_connection", FileRole.SOURCE),
+        (b"examples/a.rs", "rust", "function", "tests.runs", FileRole.ASIDE),
+    ],
+)
+def test_tests_may_stand_beside_what_they_test(
+    path: bytes, language: str, kind: str, name: str, role: FileRole
+) -> None:
+    assert role_of_definition(path, language, kind, name) is role
 
 
 def asked_for(text: str) -> frozenset[FileRole]:

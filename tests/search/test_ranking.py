@@ -200,6 +200,13 @@ def test_a_file_that_a_report_names_comes_first() -> None:
     assert rank_report([near, named], {2: FileEvidence(named=1.0)})[0].candidate is named
 
 
+def test_source_with_tests_inside_is_source_for_a_report() -> None:
+    inside = Candidate(1, 1, b"src/a.rs", body=1.0, role=FileRole.TEST)
+    beside = Candidate(2, 1, b"src/a.rs", body=0.1)
+    other = Candidate(3, 2, b"src/b.rs", body=0.5)
+    assert rank_report([inside, beside, other], {})[0].candidate.file_id == 1
+
+
 def test_the_shortlist_keeps_the_best_of_both_retrievers() -> None:
     lexical = {chunk_id: 1 / chunk_id for chunk_id in range(1, 101)}
     dense = {chunk_id: 1 / (chunk_id - 90) for chunk_id in range(91, 191)}

@@ -443,3 +443,18 @@ async def test_the_line_with_what_is_quoted_is_shown(indexed: Indexed, text: str
     indexed.save("a.c", '#include <stdio.h>\n#include "a.h"\n#include "b.h"\n')
     answer = await searcher().search([indexed], parse(text), 1)
     assert answer.hits[0].best_line == 3
+
+
+async def test_tests_beside_what_they_test_come_after_it(indexed: Indexed) -> None:
+    body = "".join(f"    let step_{n} = normalise(version, {n});\n" for n in range(30))
+    indexed.save(
+        "less.rs",
+        f"pub fn parse_version(version: &str) -> Version {{\n{body}}}\n\n"
+        "#[cfg(test)]\nmod tests {\n    use super::*;\n\n"
+        "    #[test]\n    fn the_version_of_less_is_parsed() {\n"
+        '        assert_eq!(parse_version("less 5"), 5);\n    }\n}\n',
+    )
+    hits = (await searcher().search([indexed], parse("is the version of less parsed"), 10)).hits
+    assert hits[0].symbol == "parse_version"
+    hits = (await searcher().search([indexed], parse("tests of the version of less"), 10)).hits
+    assert hits[0].symbol.startswith("tests")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from codeindexd.search.declarations import DeclaredDefinition, chunks_declaring, declaration_in, is_value
-from codeindexd.search.file_roles import FileRole, role_of
+from codeindexd.search.file_roles import FileRole, role_of_definition
 from codeindexd.search.literal import is_complaint, is_long_enough, literal_chunks, message_chunks, short_message_chunks
 from codeindexd.search.places import chunks_at, places_in
 from codeindexd.search.prepared_query import PreparedQuery
@@ -133,7 +133,8 @@ def _add_places(asked: AskedFor, lines: Mapping[int, int]) -> None:
 
 
 def _is_source(chunk: StoredChunk) -> bool:
-    return role_of(chunk.path, chunk.language) is FileRole.SOURCE
+    span = chunk.span
+    return role_of_definition(chunk.path, chunk.language, span.kind, span.symbol) is FileRole.SOURCE
 
 
 def _add_literal(asked: AskedFor, chunks: Mapping[int, StoredChunk], name: str | None) -> bool:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from codeindexd.analysis.chunking.samples import DOCUMENTS
 from codeindexd.analysis.tokens import split_identifier
-from codeindexd.search.file_roles import is_test
+from codeindexd.search.file_roles import is_test, is_test_in_source
 from codeindexd.search.names import LABELS
 from codeindexd.storage.catalog import CatalogSnapshot
 from codeindexd.storage.sorted_ids import Ids, among
@@ -389,7 +389,9 @@ def _is_in_code(stored: StoredDefinition) -> bool:
 
 
 def _is_in_source(stored: StoredDefinition) -> bool:
-    return not is_test(stored.chunk.path)
+    definition = stored.definition
+    in_test = is_test_in_source(stored.chunk.language, definition.kind, definition.qualified)
+    return not (in_test or is_test(stored.chunk.path))
 
 
 def _is_in_module(path: bytes, module: Sequence[str]) -> bool:

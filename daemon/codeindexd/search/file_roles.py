@@ -1,6 +1,7 @@
 """What a file is for, by its path and language: source, a test, a document, data, or something beside the source.
 
-Most questions are about source, so files of the other roles rank lower unless the question asks for them.
+Most questions are about source, so files of the other roles rank lower unless the question asks for them. Some
+languages keep tests beside what they test: there, a definition has a role of its own.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ _TEST_NAME: Final = re.compile(
 )
 _TEST_SUITE: Final = re.compile(rb".*[a-z]Tests?|.*\.Tests?|.*[._-]tests")
 _TEST_MODULE: Final = re.compile(rb"tests\.(?:py|rs|hs|ml|swift|clj)|(?:test|tests)\.(?:[cm]?[jt]sx?|rs|exs)")
+_TEST_MODULES: Final = frozenset({"test", "tests"})
 _COMMANDS: Final = frozenset(b"bin cli cmd command commands".split())  # ``commands/test.js`` runs tests
 _SCRIPTS: Final = (b".sh", b".bash", b".zsh", b".bats")
 _ASIDE_DIRECTORIES: Final = frozenset(
@@ -89,6 +91,22 @@ def role_of(path: bytes, language: str) -> FileRole:
     ):
         return FileRole.ASIDE
     return FileRole.SOURCE
+
+
+def role_of_definition(path: bytes, language: str, kind: str, qualified: str) -> FileRole:
+    """Return the role of a definition, or of a chunk by its kind and symbol: that of its file, or a test in source."""
+    role = role_of(path, language)
+    return FileRole.TEST if role is FileRole.SOURCE and is_test_in_source(language, kind, qualified) else role
+
+
+def is_test_in_source(language: str, kind: str, qualified: str) -> bool:
+    """Return True for a definition that is a test, wherever it is: a block of Zig, or what a module of Rust has."""
+    if kind == "test":
+        return True
+    if language != "rust":
+        return False
+    *modules, name = qualified.split(".")
+    return name.startswith("test_") or not _TEST_MODULES.isdisjoint((*modules, name))
 
 
 def is_test(path: bytes) -> bool:

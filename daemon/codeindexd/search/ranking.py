@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from codeindexd.search.file_roles import FileRole, role_of
+from codeindexd.search.file_roles import FileRole, role_of_definition
 from codeindexd.storage.catalog.summaries import ChunkSummary
 from codeindexd.types import FUNCTION_KINDS
 
@@ -40,10 +40,10 @@ class Weights(Struct, frozen=True):
     older: float = 1.0  # subtracted from an older version of an interface, beside a newer one
     neighbour: float = 0.1  # times the score of each next chunk of the same file, up to `max_neighbours`
     max_neighbours: int = 7
-    further: float = 0.6  # factor for the score of every further chunk of a file
+    further: float = 0.65  # factor for the score of every further chunk of a file
     further_file: float = 0.3  # factor for the signals of the whole file, in every further chunk
     further_central: float = 0.75  # the same for `central`, which says nothing about a chunk
-    function: float = 0.2  # how much better another chunk of a file must be to come before a function in it
+    function: float = 0.3  # how much better another chunk of a file must be to come before a function in it
     further_section: float = 0.8  # instead of these three in documents, whose sections are about different things
     place: float = 40.0  # a place that the query names
     next_place: float = 5.0  # how much more a place has than the next one that the query names
@@ -117,7 +117,7 @@ class Candidate(NamedTuple):
             body,
             exact,
             mention,
-            role_of(chunk.path, chunk.language),
+            role_of_definition(chunk.path, chunk.language, chunk.kind, chunk.symbol),
             chunk.kind in FUNCTION_KINDS,
             asked_for,
             chunk.span_hash,
@@ -255,9 +255,9 @@ def rank_report(
             "named": weights.named * evidence.named,
             "past": weights.past * evidence.past,
         }
-        role = scored[0].candidate.role
-        if role is not FileRole.SOURCE and role not in wanted_roles:
-            whole[role.value] = -weights.step_back
+        roles = {one.candidate.role for one in scored}  # source may have tests inside
+        if roles.isdisjoint({FileRole.SOURCE, *wanted_roles}):
+            whole[scored[0].candidate.role.value] = -weights.step_back
         for name in ("lexical", "dense", "body"):  # what other chunks of the file have beyond the first one
             best = max(one.parts.get(name, 0.0) for one in scored)
             whole[f"{name}_elsewhere"] = best - scored[0].parts.get(name, 0.0)

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from codeindexd.scan.relpath import join
-from codeindexd.storage.catalog.rows import get_ids, get_symbols
+from codeindexd.storage.catalog.rows import get_ids, get_symbols, get_text
 from codeindexd.storage.sqlite import Reader
 from codeindexd.types import Symbol
 
 _SELECT = """
-SELECT c.chunk_id, c.file_id, f.parent, f.name, f.language, c.start_line, c.kind, c.span_hash, c.symbols
+SELECT c.chunk_id, c.file_id, f.parent, f.name, f.language, c.start_line, c.kind, c.symbol, c.span_hash, c.symbols
 FROM chunk c JOIN file f ON f.file_id = c.file_id WHERE c.chunk_id IN ({})
 """
 
@@ -25,8 +25,14 @@ class ChunkSummary(NamedTuple):
     language: str
     start_line: int
     kind: str
+    stored_symbol: str | bytes | None
     span_hash: bytes
     stored_symbols: bytes | None
+
+    @property
+    def symbol(self) -> str:
+        """The qualified name of the definition that the chunk is of, "" if none. Raises StoreDamagedError."""
+        return get_text(self.stored_symbol)
 
     @property
     def symbols(self) -> tuple[Symbol, ...]:
