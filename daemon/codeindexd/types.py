@@ -150,6 +150,12 @@ class Definition(Struct, frozen=True):
 FUNCTION_KINDS: Final = frozenset({"function", "method", "constructor", "macro"})
 """Kinds of definitions that are called."""
 
+TYPE_KINDS: Final = frozenset({"class", "enum", "interface", "object", "struct", "trait", "type", "union"})
+"""Kinds of definitions that are types of their own in some language."""
+
+IMPLEMENTATION: Final = "impl"
+"""The kind of a block that adds members to a type defined elsewhere. It is a container, but defines no name."""
+
 DECLARATION: Final = "declaration"
 """The kind of a function or variable that is only declared, as in a header: its definition is elsewhere."""
 

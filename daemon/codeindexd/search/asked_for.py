@@ -171,15 +171,14 @@ def share_of_name(part: str, name: str) -> float:
 def _add_longer_names(asked: AskedFor, snapshot: Snapshot, part: str) -> None:
     """Add the definitions outside of tests whose names begin with ``part``, the shortest of them."""
     names = snapshot.catalog.symbol_names(part, only_prefix=True, limit=_MOST_NAMES)
-    for name in sorted(names, key=len)[:_MOST_LONGER]:
-        for stored in snapshot.catalog.definitions_named(
-            name, limit=_MOST_LONGER, accepts=lambda found: not is_value(found)
-        ):
-            if _is_source(stored.chunk) and (share := share_of_name(part, stored.definition.name)):
-                parts = asked.parts[stored.chunk.chunk_id]
-                parts["literal"] = Weights().literal
-                parts["partial"] = max(Weights().partial * share, parts.get("partial", 0.0))
-                asked.add_lines({stored.chunk.chunk_id: stored.definition.line})
+    for stored in snapshot.catalog.definitions_of_names(
+        sorted(names, key=len)[:_MOST_LONGER], limit=_MOST_LONGER, accepts=lambda found: not is_value(found)
+    ):
+        if _is_source(stored.chunk) and (share := share_of_name(part, stored.definition.name)):
+            parts = asked.parts[stored.chunk.chunk_id]
+            parts["literal"] = Weights().literal
+            parts["partial"] = max(Weights().partial * share, parts.get("partial", 0.0))
+            asked.add_lines({stored.chunk.chunk_id: stored.definition.line})
 
 
 def _add_short_messages(asked: AskedFor, text: str, lines: Mapping[int, int]) -> None:

@@ -20,16 +20,22 @@ from codeindexd.search.file_roles import is_test, is_test_in_source
 from codeindexd.search.names import LABELS
 from codeindexd.storage.catalog import CatalogSnapshot
 from codeindexd.storage.sorted_ids import Ids, among
-from codeindexd.types import DECLARATION, FUNCTION_KINDS, Definition, StoredChunk, StoredDefinition
+from codeindexd.types import (
+    DECLARATION,
+    FUNCTION_KINDS,
+    IMPLEMENTATION,
+    TYPE_KINDS,
+    Definition,
+    StoredChunk,
+    StoredDefinition,
+)
 
 _MOST_CHARS: Final = 300
 _MOST_FILES_BY_PATH: Final = 3_000
 _MOST_FILES: Final = 300  # that define a name; reading more outlines takes long, and the name says little
 _MOST_DEFINITIONS: Final = 50
 _MOST_OF_VARIABLE: Final = 5  # definitions of a member of something unknown
-_TYPES: Final = frozenset(
-    {"alias", "class", "enum", "extension", "impl", "interface", "object", "struct", "trait", "type", "union"}
-)
+_TYPES: Final = TYPE_KINDS | {"alias", "extension", IMPLEMENTATION}  # what the keywords of types define
 _MODULES: Final = frozenset({"class", "extension", "module", "namespace", "object", "package"})
 _FUNCTIONS: Final = FUNCTION_KINDS | {"property"}
 _STANDING_ALONE: Final = _TYPES | _MODULES | {"function", "macro"}

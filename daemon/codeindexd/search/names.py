@@ -18,6 +18,7 @@ from codeindexd.storage.catalog.summaries import ChunkSummary
 from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.storage.sorted_ids import Ids, among
+from codeindexd.types import TYPE_KINDS
 
 _MOST_NAMES: Final = 8  # of a query
 _MOST_DEFINITIONS: Final = 50  # of a name
@@ -35,9 +36,7 @@ _CONSTRUCTOR: Final = 0.8  # factor for a function, if its file defines a type o
 _LABEL: Final = 0.6  # factor for a key of data or a heading
 _FUNCTIONS: Final = frozenset({"function", "method"})
 LABELS: Final = frozenset({"data", "key", "section"})
-_TYPES: Final = frozenset(
-    {"class", "enum", "interface", "module", "namespace", "object", "struct", "trait", "type", "union"}
-)
+_TYPES: Final = TYPE_KINDS | {"module", "namespace"}  # a question may be about these as well
 
 
 def definitions_of_names(snapshot: Snapshot, query: PreparedQuery, allowed: Ids | None) -> frozenset[int]:

@@ -146,3 +146,13 @@ def test_any_definitions_survive_encoding(rows: list[tuple[str, str, str, int, i
 def test_broken_definitions_are_recognized(blob: bytes) -> None:
     with pytest.raises(StoreDamagedError):
         get_definitions(blob)
+
+
+def test_several_names_are_found_as_each_of_them_is(catalog: Catalog) -> None:
+    runner = Definition("jobs", "jobs", "function", 9, 5, 9, 9)
+    catalog.commit(Transaction(updates=[with_definitions("a.py", "Job limit", CLASS, FIELD)]))
+    catalog.commit(Transaction(updates=[with_definitions("b.py", "Job jobs", CLASS, runner, BLOCK)]))
+    with catalog.snapshot() as snapshot:
+        together = snapshot.definitions_of_names(["jobs", "Job.limit", "job", "none"], limit=1)
+        each = [stored for name in ("jobs", "Job.limit", "job") for stored in snapshot.definitions_named(name, limit=1)]
+    assert [(one.chunk.path, one.definition) for one in together] == [(one.chunk.path, one.definition) for one in each]

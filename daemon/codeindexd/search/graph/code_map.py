@@ -28,7 +28,7 @@ from codeindexd.search.graph.graph import CodeGraph
 from codeindexd.search.graph.resolve import family_of
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.storage.sorted_ids import contained
-from codeindexd.types import DECLARATION, FUNCTION_KINDS, Definition, ReferenceKind
+from codeindexd.types import DECLARATION, FUNCTION_KINDS, IMPLEMENTATION, Definition, ReferenceKind
 
 CHARACTERS_PER_TOKEN: Final = 4
 _DAMPING: Final = 0.85
@@ -162,7 +162,7 @@ class _MapRanks:
             for place, one in enumerate(definitions)
             if is_code(language, one.kind)
             and one.kind not in NAMESPACE_KINDS
-            and one.kind not in ("impl", DECLARATION)
+            and one.kind not in (IMPLEMENTATION, DECLARATION)
             and place not in details
             and not _is_local(one, definitions)
             and not _is_flag(one)

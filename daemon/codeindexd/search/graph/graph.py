@@ -31,7 +31,7 @@ from codeindexd.search.graph.resolve import (
 from codeindexd.search.graph.sources import Sources
 from codeindexd.search.graph.targets import Confidence, Target
 from codeindexd.search.searchable_root import PinnedRoot
-from codeindexd.types import Outcome, Reference, ReferenceKind
+from codeindexd.types import IMPLEMENTATION, Outcome, Reference, ReferenceKind
 
 MOST_CHUNKS: Final = 20_000  # that are looked at for a name
 _UNNAMED: Final = "default"
@@ -178,7 +178,7 @@ class CodeGraph:
             for file in sorted(self.load(ids), key=lambda file: file.path)
             if file.is_document is in_documents
             for number, one in enumerate(file.definitions)
-            if one.name == name and is_code(file.language, one.kind) and one.kind != "impl"
+            if one.name == name and is_code(file.language, one.kind) and one.kind != IMPLEMENTATION
         ]
 
     def named_as(self, name: str) -> list[Target]:

@@ -23,7 +23,7 @@ from codeindexd.search.graph.graph import CodeGraph, Use
 from codeindexd.search.graph.modules import Match
 from codeindexd.search.graph.resolve import family_of
 from codeindexd.search.graph.targets import Confidence, Target
-from codeindexd.types import Reference, ReferenceKind
+from codeindexd.types import IMPLEMENTATION, Reference, ReferenceKind
 
 MOST_EXPANDED: Final = 400  # definitions whose users are looked up
 _BUDGET_S: Final = 2.0
@@ -89,7 +89,7 @@ def definitions_of_files(files: Iterable[CodeFile]) -> list[Target]:
         for number, one in enumerate(file.definitions)
         if is_code(file.language, one.kind)
         and one.kind not in NAMESPACE_KINDS
-        and one.kind != "impl"
+        and one.kind != IMPLEMENTATION
         and not (target := Target(file, number)).is_local
     ]
 

@@ -18,7 +18,7 @@ from codeindexd.search.graph.common_members import BUILT_IN, COMMON_MEMBERS
 from codeindexd.search.graph.modules import ImportedModule, Layout, Match, path_parts
 from codeindexd.search.graph.plain_types import TypeHints, returned_type, type_hints
 from codeindexd.search.graph.targets import Confidence, Target
-from codeindexd.types import DECLARATION, FUNCTION_KINDS, Reference, ReferenceKind
+from codeindexd.types import DECLARATION, FUNCTION_KINDS, IMPLEMENTATION, Reference, ReferenceKind
 
 Resolved = list[tuple[Target, Confidence]]
 
@@ -191,7 +191,7 @@ def _is_free(target: Target) -> bool:
     return (
         target.definition.kind in _OPEN_MEMBERS.get(target.file.language, ())
         and container is not None
-        and container.kind != "impl"
+        and container.kind != IMPLEMENTATION
         and not container.signature.startswith(_SCOPED_ENUMS)
     )
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from codeindexd.errors import StoreDamagedError
 from codeindexd.storage.catalog.rows import get_text, put_text, symbol_key, symbol_keys
 from codeindexd.storage.sqlite import REBUILT, Reader, Row, in_lists
-from codeindexd.types import DECLARATION, ChunkDraft, Definition, Span, Visibility
+from codeindexd.types import DECLARATION, IMPLEMENTATION, ChunkDraft, Definition, Span, Visibility
 
 DETAIL_KINDS: Final = (
     "constant", "variable", "field", "property", "enum_member", "namespace", "constructor", "package", "union", "alias",
@@ -35,9 +35,6 @@ _NAMED_KINDS: Final = (
 
 _LATER_DETAIL_KINDS: Final = (DECLARATION,)
 """More kinds like ``DETAIL_KINDS``, whose bits follow those of all others."""
-
-IMPLEMENTATION: Final = "impl"
-"""The kind of a block that adds members to a type defined elsewhere. It is a container, but defines no name."""
 
 _BITS: Final = {kind: 1 << number for number, kind in enumerate(DETAIL_KINDS + _NAMED_KINDS + _LATER_DETAIL_KINDS)}
 _LEVEL: Final = 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -32,7 +33,16 @@ from codeindexd.storage.catalog.summaries import ChunkSummary, first_chunk_ids, 
 from codeindexd.storage.catalog.summary import DirectorySummary, has_files, summary_of
 from codeindexd.storage.sorted_ids import contained
 from codeindexd.storage.sqlite import Reader
-from codeindexd.types import Counts, Definition, Outcome, StoredChunk, StoredDefinition, StoredFile, Symbol
+from codeindexd.types import (
+    IMPLEMENTATION,
+    Counts,
+    Definition,
+    Outcome,
+    StoredChunk,
+    StoredDefinition,
+    StoredFile,
+    Symbol,
+)
 
 _PAGE = 2_000
 _FILTERS_KEPT = 16
@@ -379,29 +389,48 @@ class CatalogSnapshot:
 
         They are in one of ``files`` (file ids; None: in any file), and ``accepts`` returns True for each of them.
         """
-        wanted = _spellings(name)
-        keys = _keys(wanted)
-        defining = outlines.files_with_keys(self._reader, keys)
+        return self.definitions_of_names([name], limit=limit, files=files, accepts=accepts)
+
+    def definitions_of_names(
+        self,
+        names: Sequence[str],
+        *,
+        limit: int,
+        files: Collection[int] | None = None,
+        accepts: Callable[[Definition], bool] | None = None,
+    ) -> list[StoredDefinition]:
+        """Return what :meth:`definitions_named` does for each of ``names``, in their order; ``limit`` is that of each.
+
+        The outline of a file is read once for all of them.
+        """
+        spellings = {name: _spellings(name) for name in names}
+        keys = {name: _keys(wanted) for name, wanted in spellings.items()}
+        asking: dict[str, list[str]] = defaultdict(list)
+        for name, of_name in keys.items():
+            for key in of_name:
+                asking[key.decode("utf-8", "surrogatepass")].append(name)
+        defining = outlines.files_with_keys(self._reader, list(dict.fromkeys(itertools.chain(*keys.values()))))
         if files is not None:
             defining.intersection_update(files)
         found = outlines.outlines_of(self._reader, sorted(defining)[:_MOST_CANDIDATES])
-        names = {key.decode("utf-8", "surrogatepass") for key in keys}
         order = {
             file.file_id: (file.language in DOCUMENTS, file.entry.path) for file in self.files_by_id(found).values()
         }
-        ranked = sorted(
-            (order[file_id][0], rank, order[file_id][1], definition.line, definition.column, file_id, number)
-            for file_id, outline in found.items()
-            for number, plain in enumerate(outline.names)
-            if plain.casefold() in names
-            and (definition := outline[number]).kind != outlines.IMPLEMENTATION
-            and (rank := _rank(wanted, definition.name, definition.qualified)) is not None
-            and (accepts is None or accepts(definition))
-        )[:limit]
-        chunks = self._chunks_at([(file_id, line) for _, _, _, line, _, file_id, _ in ranked])
+        ranked: dict[str, list[tuple[bool, int, bytes, int, int, int, int]]] = {name: [] for name in spellings}
+        for file_id, outline in found.items():
+            for number, plain in enumerate(outline.names):
+                for name in asking.get(plain.casefold(), ()):
+                    definition = outline[number]
+                    rank = _rank(spellings[name], definition.name, definition.qualified)
+                    if rank is None or definition.kind == IMPLEMENTATION or (accepts and not accepts(definition)):
+                        continue
+                    in_documents, path = order[file_id]
+                    ranked[name].append((in_documents, rank, path, definition.line, definition.column, file_id, number))
+        first = [place for of_name in ranked.values() for place in sorted(of_name)[:limit]]
+        chunks = self._chunks_at([(file_id, line) for _, _, _, line, _, file_id, _ in first])
         return [
             StoredDefinition(chunks[file_id, line], found[file_id], number)
-            for _, _, _, line, _, file_id, number in ranked
+            for _, _, _, line, _, file_id, number in first
             if (file_id, line) in chunks
         ]
 
