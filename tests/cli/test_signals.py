@@ -8,7 +8,7 @@ from codeindexd.search.ranking import Candidate, FileEvidence, rank, rank_report
 
 
 def test_every_part_of_a_score_has_words() -> None:
-    asked_for = dict.fromkeys(("place", "declared", "literal", "partial"), 1.0)
+    asked_for = dict.fromkeys(("place", "declared", "literal", "partial", "quoted", "number", "whole_name"), 1.0)
     candidates = [
         Candidate(number, number, b"a.py", 1.0, 1.0, 1.0, exact=number % 2, mention=1.0, role=role, asked_for=asked_for)
         for number, role in enumerate(FileRole, 1)

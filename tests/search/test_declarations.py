@@ -78,6 +78,8 @@ from search.indexed_root import Indexed
         ("import static com.example.Session.refresh;", "com.example.Session.refresh", "method"),
         ("use App\\Models\\Session;", "App.Models.Session", "class"),
         ("import os", "", ""),
+        ("using System;", "System", "module"),
+        ("use sessions", "", ""),
         ("import sessions into the store", "", ""),
         ("com.example.Session$Builder", "com.example.Session.Builder", "class"),
         ("class Größe", "Größe", "class"),
@@ -120,8 +122,12 @@ def test_other_words_are_no_name(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["type inference", "function call", "JSON object", "HTTP method", "package manager", "session definition"]
-)
+    "text",
+    [
+        "type inference", "function call", "JSON object", "HTTP method", "package manager", "session definition",
+        "use Session", "import CSV",
+    ],
+)  # fmt: skip
 def test_what_may_be_a_topic_is_not_certain(text: str) -> None:
     found = declaration_in(text)
     assert found is not None

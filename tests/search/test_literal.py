@@ -139,6 +139,25 @@ def test_code_counts_where_documents_have_the_whole_message_with_its_exception(r
     assert found(root, "RuntimeError: Working outside of all contexts.") == {b"guide.md", b"globals.py"}
 
 
+def test_a_text_may_stand_in_other_quotation_marks(root: Indexed) -> None:
+    root.save("theme.rs", 'if theme == "ansi-light" {\n')
+    assert found(root, "'ansi-light'") == {b"theme.rs"}
+    assert found(root, "`ansi-light`") == {b"theme.rs"}
+
+
+def test_a_version_may_stand_without_its_letter(root: Indexed) -> None:
+    root.save("CHANGELOG.md", "# Changes\n\n## [1.15.0] - 2023-05-12\n\n## [1.15.10] - 2023-06-01\n")
+    assert found(root, "v1.15.0") == {b"CHANGELOG.md"}
+    root.save("CHANGELOG.md", "# Changes\n\n## [1.15.10] - 2023-06-01\n")
+    assert found(root, "v1.15.0") == set()
+
+
+def test_few_words_around_code_are_a_quotation_if_they_say_what_is_wrong(root: Indexed) -> None:
+    root.save("reader.kt", 'throw Error("Expected BEGIN_OBJECT but was ${peek()} at path $path")\n')
+    assert found(root, "Expected BEGIN_OBJECT but was STRING at path $.foo") == {b"reader.kt"}
+    assert found(root, "Expected OBJECT but was STRING at that path") == set()
+
+
 def test_a_masked_secret_is_not_found(root: Indexed) -> None:
     root.save("key.py", f'KEY = "{KEY}"\n')
     assert found(root, KEY + '"') == set()
@@ -166,6 +185,8 @@ def test_a_masked_secret_is_not_found(root: Indexed) -> None:
         ("Callable Home does not exist", False),  # no name without quotation marks
         ("Callable HomeController exists", False),
         ("how does a Callable HomeController not exist", False),
+        ("'users' => 'public'", False),  # nothing but values
+        ('"users"', False),
     ],
 )
 def test_a_message_with_quoted_values_is_known_by_its_fixed_parts(root: Indexed, text: str, is_message: bool) -> None:

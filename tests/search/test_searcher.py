@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from codeindexd.analysis.embedding.base import Vectors
+from codeindexd.analysis.embedding.static import StaticModel
 from codeindexd.errors import NotIndexedError
 from codeindexd.roots.registry import RootSpec
 from codeindexd.search.grep import GrepRequest
@@ -458,3 +459,32 @@ async def test_tests_beside_what_they_test_come_after_it(indexed: Indexed) -> No
     assert hits[0].symbol == "parse_version"
     hits = (await searcher().search([indexed], parse("tests of the version of less"), 10)).hits
     assert hits[0].symbol.startswith("tests")
+
+
+async def test_the_number_that_was_typed_comes_before_others(indexed: Indexed) -> None:
+    indexed.save(
+        "CHANGELOG.md",
+        "".join(
+            f"## Version 1.{n}.0\n\n{f'The pool of version 1.{n}.0 is faster. ' * 25}\n\n" for n in range(20, 2, -1)
+        ),
+    )
+    for text in ("version 1.4.0", "changes of v1.4.0"):
+        first = (await searcher().search([indexed], parse(text), 3)).hits[0]
+        assert "Version 1.4.0" in first.snippet
+        assert "number" in first.parts
+
+
+class Meaning(OneVector):
+    """An embedder to which every query means a pool of values."""
+
+    async def embed_query(self, text: str) -> Vectors:
+        return StaticModel.load().embed_query("pool of values")
+
+
+async def test_functions_come_first_without_being_evident(indexed: Indexed) -> None:
+    table = "# The pool of values.\n" + '    "pool of values",\n' * 60
+    indexed.save("c.py", f"POOL = [\n{table}]\n\n\ndef pool(values):\n" + "    values += pool\n" * 60)
+    asking = Searcher({indexed.query_model: Meaning()}, mask_secrets=True)
+    answer = await asking.search([indexed], parse("zxqvbnmw"), 10)
+    assert any(hit.parts.get("function", 0.0) > 0 for hit in answer.hits)
+    assert answer.notes == ["no code has this word; the closest in meaning are shown"]

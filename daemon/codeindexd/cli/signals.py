@@ -16,6 +16,7 @@ _MEANINGS: Final = {
     "declared": "defines what the query asks for",
     "literal": "contains the text letter by letter",
     "quoted": "has the query as a message",
+    "number": "has a number of the query",
     "whole_name": "has the name that is the question",
     "partial": "defines a name that contains the query",
     "body": "has the words of the whole report",

@@ -26,6 +26,9 @@ _MOST_ORDERED: Final = 20  # places
 _MOST_NAMES: Final = 200  # that begin with a part
 _MOST_LONGER: Final = 10
 _IDENTIFIER: Final = re.compile(r"\w+")
+_DOTTED_NUMBER: Final = re.compile(r"(?<![\w.])v?(\d+(?:\.\d+)+)(?!\.?\w)")
+_MOST_WORDS_BESIDE: Final = 8  # a number in a longer text is one of many details
+_MOST_WITH_NUMBER: Final = 20  # chunks; a number that more have says little
 
 
 class AskedFor:
@@ -119,6 +122,11 @@ def chunks_asked_for(
     asked.add_definitions(declared, may_be_literal=is_in_source and len(literal) <= _MOST_PASTED)
     asked.add_lines(literal)
     _add_short_messages(asked, text, short_message_chunks(root, snapshot, text))
+    for number in _numbers_beside_words(text):
+        if len(lines := literal_chunks(root, snapshot, number)) <= _MOST_WITH_NUMBER:
+            for chunk_id in lines:
+                asked.parts[chunk_id]["number"] = Weights().number
+            asked.add_lines(lines)
     if query.parsed.literals or query.parsed.regexes:
         asked.lines.clear()  # the line with these is meant
     return asked
@@ -187,6 +195,12 @@ def _add_short_messages(asked: AskedFor, text: str, lines: Mapping[int, int]) ->
     for chunk_id in lines:
         asked.parts[chunk_id][part] = weight
     asked.add_lines(lines)
+
+
+def _numbers_beside_words(text: str) -> list[str]:
+    """Return the numbers with dots that a short text has among its words, such as versions; without a ``v``."""
+    words = text.split()
+    return _DOTTED_NUMBER.findall(text) if 1 < len(words) <= _MOST_WORDS_BESIDE else []
 
 
 def _lone_letters(query: PreparedQuery) -> list[str]:

@@ -97,6 +97,7 @@ _IMPORTS: Final = (
 )
 """Imports of a definition, or of several, of which the first counts."""
 
+_PLAIN_IMPORT: Final = re.compile(r"\w+ \w+")  # ``use Session`` may be said as well
 _STATIC: Final = re.compile(r"import\s+static\b")  # imports of Java that may name a field
 
 _WORD: Final = re.compile("[a-z]+")
@@ -164,7 +165,8 @@ def declaration_in(text: str) -> Declaration | None:
     text = _plain_use(text)
     may_be_topic, has_more, after_name = _WORD, False, ""
     if imported := _imported(text):
-        return Declaration(imported, frozenset(), is_certain=True, is_import=not _STATIC.match(text))
+        is_certain = "." in imported or not _PLAIN_IMPORT.fullmatch(text)
+        return Declaration(imported, frozenset(), is_certain, is_import=not _STATIC.match(text))
     if found := _HEAD.fullmatch(text):
         keyword, name, has_more = found["keyword"], found["name"], bool(found["more"])
         after_name = (found["more"] or "").rstrip(" {")
@@ -207,7 +209,8 @@ def _imported(text: str) -> str | None:
         if found := pattern.fullmatch(text):
             names = [found.groupdict().get("module"), found["name"]]
             name = _SEPARATOR.sub(".", ".".join(filter(None, names)))
-            return name if "." in name or pattern is not _IMPORTS[-1] else None
+            may_be_prose = "." not in name and pattern is _IMPORTS[-1] and not text.endswith(";")
+            return None if may_be_prose and not name[0].isupper() else name
     return None
 
 

@@ -36,6 +36,7 @@ _MIN_BYTES: Final = 3  # a trigram; one letter of many scripts
 _MIN_RUN_CHARS: Final = 12
 _MIN_RUN_WORDS: Final = 3
 _MIN_RUN_WORDS_OF_EXCEPTION: Final = 2
+_MIN_RUN_WORDS_OF_COMPLAINT: Final = 4
 _MIN_RUN_WORDS_OF_PROSE: Final = 5
 _MOST_WORDS: Final = 24
 _MOST_VALUE_CHARS: Final = 60  # between two parts of a message
@@ -53,6 +54,7 @@ _COMPLAINT: Final = re.compile(
 )
 _PLAIN_QUESTION: Final = re.compile(r"(?:how|what|where|which|why|when|who)(?: [\w-]+){3,}\??", re.IGNORECASE)
 _LOOKS_LIKE_A_MESSAGE: Final = re.compile(r"[\"'`%]|<[^>]+>|:\s|\s\d|[.!]$")
+_HAS_CODE: Final = re.compile(r"[_$()\[\]{}=]|[a-z][A-Z]")
 _QUESTION: Final = re.compile(r"(?:how|what|where|which|why|when|who|find|show)\b|.*\?$", re.IGNORECASE)
 _PUNCTUATION: Final = ":;,."
 _NAMED_VALUE: Final = re.compile(r"(?<![\w.\\/-])(?:[A-Za-z_]\w*?[a-z][A-Z]\w*+|\w++(?:[._\\/-]\w++)++)(?![\w.\\/-])")
@@ -70,6 +72,9 @@ _TESTS: Final = frozenset({FileRole.TEST})
 _QUOTING: Final = _TESTS | {FileRole.DOCUMENT}
 FilesWith = Callable[[str], Set[int] | None]
 """Returns the ids of the files that may contain a text; None if these are too many."""
+
+_WRITTEN_OTHERWISE: Final = re.compile(r"(?P<quote>['`])(?P<text>[^'`]{3,})(?P=quote)|v(?P<version>\d+(?:\.\d+)+)")
+"""A text that code may have in other quotation marks, and a version, which may stand there without its ``v``."""
 
 _HOLE: Final = re.compile(
     r"""'[^']*' | "[^"]*" | `[^`]*` | <[^>]*> | \{[^}]*\} | \w+://\S+ | (?:[A-Za-z]:)?(?:[/\\][\w.-]+)+
@@ -150,6 +155,8 @@ def message_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[
         return {}
     budget = _Budget()
     parts = [part for part in (part.strip(f" {_PUNCTUATION}") for part in between) if is_long_enough(part)]
+    if not parts:
+        return {}
     for some in [parts, *([part] for part in sorted(parts, key=len, reverse=True) if len(parts) > 1)]:
         enough = sum(len(part.split()) for part in some) >= _MIN_RUN_WORDS
         within = _files_with_tokens(snapshot, tokens_of(max(some, key=len))) if enough else frozenset()
@@ -354,6 +361,8 @@ def _parts(text: str, files_with: FilesWith) -> Iterator[tuple[str, bool]]:
     messages = [_EXCEPTION.sub("", line) for line in wholes]
     if len(wholes) == 1:
         yield wholes[0], True
+        if other := _WRITTEN_OTHERWISE.fullmatch(wholes[0]):
+            yield other["text"] or other["version"], True
     yield from (
         (message, False)
         for message in messages
@@ -378,13 +387,16 @@ def _least_words(message: str, *, is_raised: bool) -> int | None:
     """Return the least number of words in a row that count as a quotation; None if no number does.
 
     A text after the name of an exception is surely a message, so two words do. Plain words need more, because they may
-    be the asker's own.
+    be the asker's own, and fewer if they say that something is wrong and have code among them.
     """
     if is_raised:
         return _MIN_RUN_WORDS_OF_EXCEPTION
     if _QUESTION.match(message):
         return None
-    return _MIN_RUN_WORDS if _LOOKS_LIKE_A_MESSAGE.search(message) else _MIN_RUN_WORDS_OF_PROSE
+    if _LOOKS_LIKE_A_MESSAGE.search(message):
+        return _MIN_RUN_WORDS
+    is_complaint_with_code = is_complaint(message) and _HAS_CODE.search(message)
+    return _MIN_RUN_WORDS_OF_COMPLAINT if is_complaint_with_code else _MIN_RUN_WORDS_OF_PROSE
 
 
 def _runs(message: str, least: int, files_with: FilesWith) -> Iterator[tuple[int, str]]:

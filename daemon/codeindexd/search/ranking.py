@@ -52,6 +52,7 @@ class Weights(Struct, frozen=True):
     literal: float = 10.0  # the chunk contains the query, or the longest fixed part of a message
     literal_elsewhere: float = 8.0  # the same outside of source
     quoted: float = 1.5  # the query is two or three plain words, which the chunk has as a message
+    number: float = 1.5  # the chunk has a number with dots of the query, such as a version
     whole_name: float = 5.0  # the query is one compound name, which the chunk has
     partial: float = 8.0  # in addition, times its share: the query is part of a name that the chunk defines
 

@@ -54,7 +54,7 @@ from codeindexd.waiting import run_all
 
 _MOST_WORDS_TO_CORRECT = 3  # more are a question, whose words need not occur
 _MIN_PART = 3  # letters of a part of a name
-_MEANING = frozenset({"central", "company", "dense", "further", "name", "prose"})  # parts of a score without words
+_MEANING = frozenset({"central", "company", "dense", "function", "further", "name", "prose"})  # parts without words
 _MOST_EXPLAINED = 16  # roots that an answer without hits looks at for its notes
 _EMBED_TIMEOUT_S = 5.0
 
