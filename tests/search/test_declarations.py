@@ -287,6 +287,14 @@ async def test_a_field_is_not_meant_by_a_word(indexed: Indexed, text: str) -> No
 
 
 @pytest.mark.anyio
+async def test_a_name_of_several_words_may_be_in_lower_case(indexed: Indexed) -> None:
+    indexed.save("pager.rs", "enum Source {\n    Config,\n    EnvVarPager,\n}\n")
+    indexed.save("use.rs", "fn pick() {\n    envvarpager(Source::EnvVarPager);\n}\n" * 9)
+    first = (await Searcher({}, mask_secrets=True).search([indexed], parse("envvarpager"), 10)).hits[0]
+    assert (first.chunk.path, first.best_line) == (b"pager.rs", 3)
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("text", ["cookie jar", "cookiejar", "CookieJar"])
 async def test_words_are_a_type_before_they_are_a_package(indexed: Indexed, text: str) -> None:
     indexed.save("net/cookiejar/Java.kt", "package net.cookiejar\n\nclass JavaCookieJar\n")

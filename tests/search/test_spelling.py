@@ -17,6 +17,7 @@ def pinned(tmp_path: Path) -> Iterator[PinnedRoot]:
     root = Indexed(tmp_path)
     root.save("a.py", "class Blueprint:\n    def full_dispatch_request(self):\n        return self.connection\n")
     root.save("b.py", "def logic(session):\n    return session.deserialize()\n")
+    root.save("c.py", "def reply_session(rely):\n    return rely\n")
     with root.pin_snapshot() as snapshot:
         assert snapshot is not None
         yield PinnedRoot(root, snapshot)
@@ -71,6 +72,10 @@ def test_the_names_with_fewest_edits_are_nearest(pinned: PinnedRoot, name: str, 
         ("dispatch_req", ""),  # a part of a name
         ("sessions", ""),  # another form of a word
         ("lgic", ""),  # too short to tell
+        ("rely_session", "reply_session"),  # although code has both words
+        ("relys_session", ""),  # two edits
+        ("replySession", ""),  # in another convention
+        ("relySession", ""),
         ("вход", ""),
     ],
 )

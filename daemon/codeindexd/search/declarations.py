@@ -223,7 +223,8 @@ def chunks_declaring(
     or a variable (``app.use``) if the last part is defined in few places. Nothing for a name that very many files
     define. Names in another case count only if there are no others, and are not certain; nor are keys and headings.
     A name of several words may be written in another convention if it is not defined as it is: ``maxAge``, ``MAX_AGE``.
-    A single word means only what is written alike and stands alone, or a type: ``Route`` is not ``route``, nor a field.
+    A single word means only what is written alike and stands alone, a type, or a name of several words that is written
+    in lower case: ``Route`` is not ``route``, nor a field.
     """
     qualifier, dot, last = declaration.name.rpartition(".")
     found: list[StoredDefinition] = []
@@ -269,10 +270,13 @@ def _spelled(found: list[StoredDefinition], words: str) -> list[StoredDefinition
 def _is_meant_by_word(definition: Definition, word: str, *, is_certain: bool) -> bool:
     """Return True if a single word asks for a definition: for a type, or for what is written alike.
 
+    What has a name of several words is no topic, so it may be written in lower case (``maxretries``).
+
     A field named like it says little, nor does a member if the word may be a topic (``session``).
     """
     if definition.name != word:
-        return not word[0].isupper() and definition.kind in _TYPES
+        is_topic = definition.kind not in _TYPES and len(split_identifier(definition.name)) == 1
+        return not (word[0].isupper() or is_topic)
     return definition.kind in (_STANDING_ALONE | FUNCTION_KINDS if is_certain else _STANDING_ALONE)
 
 

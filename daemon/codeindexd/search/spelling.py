@@ -40,13 +40,16 @@ def correction(pinned: Iterable[PinnedRoot], token: str, is_word: Callable[[str]
     """Return the closest spelling in the roots that ``token`` may mean; "" if ``token`` occurs or nothing is close.
 
     A word that ``is_word`` knows is corrected by inserting, removing or swapping letters only: with a letter replaced
-    it is probably another word. Tokens that are short or not ASCII are not corrected. Blocking.
+    it is probably another word. So is a compound name with two edits, if code has all of its words. Tokens that are
+    short or not ASCII are not corrected. Blocking.
     """
     roots = list(pinned)
     wanted = token.lower()
     most = _most_edits(wanted)
     if not most or not wanted.isascii() or any(_occurs(root, token) for root in roots):
         return ""
+    if any(_has_words(root, token) for root in roots):
+        most = 1
     for distance in range(1, most + 1):
         found = Counter(
             spelling
@@ -62,11 +65,19 @@ def correction(pinned: Iterable[PinnedRoot], token: str, is_word: Callable[[str]
 
 
 def _occurs(pinned: PinnedRoot, token: str) -> bool:
-    """Return True if the index has all words of ``token``, or some line contains it as a part of a longer word."""
-    frequency = pinned.snapshot.lexical.document_frequency
-    if all(frequency(stem(word)) for word in split_identifier(token)):
-        return True
-    return bool(literal_chunks(pinned.root, pinned.snapshot, token))
+    """Return True if the index has ``token``, a compound name in any convention, or a line has it in a longer word."""
+    words = split_identifier(token)
+    if len(words) > 1:
+        frequency = pinned.snapshot.lexical.document_frequency
+        is_known = any(frequency(name, "identifiers") for name in (token.lower(), "_".join(words), "".join(words)))
+    else:
+        is_known = _has_words(pinned, token)
+    return is_known or bool(literal_chunks(pinned.root, pinned.snapshot, token))
+
+
+def _has_words(pinned: PinnedRoot, token: str) -> bool:
+    """Return True if the index has all words of ``token``, in any inflection."""
+    return all(pinned.snapshot.lexical.document_frequency(stem(word)) for word in split_identifier(token))
 
 
 def _spellings(pinned: PinnedRoot, wanted: str, most: int) -> Iterator[str]:
