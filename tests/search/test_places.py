@@ -23,6 +23,13 @@ from search.indexed_root import Indexed
         ("query.py:42:7", Place("query.py", 42, 42)),
         ("query.py:10-20", Place("query.py", 10, 20)),
         ("query.py#L10-L20", Place("query.py", 10, 20)),
+        ("query.py line 42", Place("query.py", 42, 42)),
+        ("what does src/query.py, line 42 do", Place("src/query.py", 42, 42)),
+        ("query.py lines 10 to 20", Place("query.py", 10, 20)),
+        ("line 42 of src/query.py", Place("src/query.py", 42, 42)),
+        ("lines 10-20 in query.py", Place("query.py", 10, 20)),
+        ("PHP Warning: x in /srv/app/Query.php on line 42", Place("/srv/app/Query.php", 42, 42)),
+        ("Query.java, at line 42", Place("Query.java", 42, 42)),
         ("src\\app\\Query.cs", Place("src/app/Query.cs")),
         ('  File "/srv/app/query.py", line 42, in parse', Place("/srv/app/query.py", 42, 42)),
         ("    at parse (/srv/app/query.js:42:7)", Place("/srv/app/query.js", 42, 42)),
@@ -41,7 +48,9 @@ def test_places_are_read_in_the_form_of_every_tool(text: str, place: Place) -> N
     assert places_in(text) == [place]
 
 
-@pytest.mark.parametrize("text", ["how is a query parsed", "std::vector", "a/b test", "parse", "x = 1.5", "e.g. this"])
+@pytest.mark.parametrize(
+    "text", ["how is a query parsed", "std::vector", "a/b test", "parse", "x = 1.5", "e.g. this", "5 lines in a.py"]
+)
 def test_other_text_names_no_place(text: str) -> None:
     assert places_in(text) == []
 
@@ -53,7 +62,9 @@ def test_the_innermost_frame_comes_first() -> None:
     assert [place.path for place in places_in(node)] == ["b.js", "a.js"]
 
 
-@pytest.mark.parametrize("piece", ["a", "/", ".", "a.", "at a.", "'", "<", "a:1 ", "[", "\\"])
+@pytest.mark.parametrize(
+    "piece", ["a", "/", ".", "a.", "at a.", "'", "<", "a:1 ", "[", "\\", "line 1 of a", "a.b line "]
+)
 def test_no_text_takes_long(piece: str) -> None:
     started = time.thread_time()
     places_in(piece * (65_536 // len(piece)))

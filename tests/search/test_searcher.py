@@ -488,3 +488,9 @@ async def test_functions_come_first_without_being_evident(indexed: Indexed) -> N
     answer = await asking.search([indexed], parse("zxqvbnmw"), 10)
     assert any(hit.parts.get("function", 0.0) > 0 for hit in answer.hits)
     assert answer.notes == ["no code has this word; the closest in meaning are shown"]
+
+
+async def test_a_filter_by_symbol_shows_its_line(indexed: Indexed) -> None:
+    indexed.save("c.ts", "/**\n * Makes a draft.\n */\nexport const LIMIT = 5\n\nexport const produce = make.produce\n")
+    (hit,) = (await searcher().search([indexed], parse("symbol:produce"), 10)).hits
+    assert hit.best_line == 6

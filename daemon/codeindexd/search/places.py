@@ -2,8 +2,8 @@
 
 One pattern covers the frames of Python, JavaScript, Java, Go, Rust, gdb, AddressSanitizer, Ruby, PHP, C# and Elixir.
 They all have a path with an extension, then a line after ``:``, ``(``, ``", line``, ``:line`` or ``#L``. A second one
-also reads the package in a frame of Java, which names the directories. All repetitions are bounded, so that no text
-takes long.
+also reads the package in a frame of Java, which names the directories, and a third one ``line 5 of a.py``. All
+repetitions are bounded, so that no text takes long.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ _MOST_FILES: Final = 10  # of one name
 _MOST_PATHS: Final = 100
 _MOST_CHARS: Final = 8_192  # from each end of a query
 _PATH: Final = r"(?<![\w.@+~/\\$\[\]-])(?:[A-Za-z]:)?[\w.@+~/\\$\[\]-]{0,400}\.\w{1,12}"
-_WITH_LINE: Final = re.compile(rf'({_PATH})(?:", line |:line |#L|[:(]|, line )(\d{{1,9}})(?:-L?(\d{{1,9}}))?')
+_WITH_LINE: Final = re.compile(
+    rf'({_PATH})(?:"?,? (?:at |on )?[Ll]ines? |:line |#L|[:(])(\d{{1,9}})(?:(?:-L?| to )(\d{{1,9}}))?'
+)
+_LINE_FIRST: Final = re.compile(rf"\b[Ll]ines? (\d{{1,9}})(?:(?:-| to )(\d{{1,9}}))? (?:of|in) ({_PATH})")
 _WHOLE_PATH: Final = re.compile(rf"{_PATH}|\.?[\w@+~.-]*(?:[/\\][\w@+~.\[\]()-]+)+|(?:Makefile|Dockerfile|\.[\w.-]+)")
 _JAVA_FRAME: Final = re.compile(
     r"\bat (?:[\w.]{1,200}/)?([\w.$]{1,300})\.[\w$<>]{1,200}\.[\w$<>]{1,200}\((\w{1,200}\.\w+):(\d+)\)"
@@ -59,6 +62,9 @@ def places_in(text: str) -> list[Place]:
         path, first, last = _slashed(match[1]), int(match[2]), int(match[3] or match[2])
         if path not in java_names:
             places[Place(path, first, max(first, last))] = None
+    for match in _LINE_FIRST.finditer(text):
+        first, last, path = int(match[1]), int(match[2] or match[1]), _slashed(match[3])
+        places[Place(path, first, max(first, last))] = None
     found = list(places)
     if _INNERMOST_LAST in text:
         found.reverse()

@@ -400,7 +400,8 @@ def _request(query: PreparedQuery, limit: int) -> HitRequest:
     parsed = query.parsed
     text = "" if "\n" in parsed.text or re.fullmatch(r"\w*", parsed.text) else parsed.text
     literals = [*parsed.phrases, *parsed.literals]
-    names = [*query.wanted_names, *(name.rpartition(".")[2].lower() for name in query.qualified_names)]
+    qualified = [*query.qualified_names, *filter(None, [parsed.symbol])]
+    names = [*query.wanted_names, *(symbols.last_part(name).lower() for name in qualified)]
     best = BestLine(text, literals, parsed.regexes, names, query.stems)
     words = frozenset(query.terms.words)
     return HitRequest(limit, words, parsed.regexes, query.phrases, parsed.literals, best=best, parsed=parsed)
