@@ -32,6 +32,7 @@ def test_filters_phrases_and_regexes_are_separated_from_the_words() -> None:
     [
         "std::vector",
         "a/b/c",
+        "/* a comment */",
         "don't",
         '"unterminated',
         "/unterminated",

@@ -3,8 +3,8 @@
 ``lang:python path:src/** -path:tests/** kind:function symbol:Name "an exact phrase" /regex/``: everything else is the
 text that is searched for. A ``-`` before a filter, a phrase or a regex excludes what it matches. A filter's value may
 be quoted (``path:"my dir/**"``); inside quotes, a backslash escapes a quote. Text that only resembles this syntax stays
-text: ``std::vector``, ``a/b/c``, ``don't``, ``kind: x``. Pasted text (an error message, an import of JavaScript, three
-lines or more, or more than 20 words) has no syntax at all: its quotes and slashes are punctuation.
+text: ``std::vector``, ``a/b/c``, ``don't``, ``kind: x``, ``/* x */``. Pasted text (an error message, an import of
+JavaScript, three lines or more, or more than 20 words) has no syntax at all: its quotes and slashes are punctuation.
 """
 
 from __future__ import annotations
@@ -311,7 +311,7 @@ _QUOTED: Final = r'"((?:[^"\\]|\\.)*)"'
 _END: Final = r"(?=\s|$)"
 _FILTER: Final = re.compile(rf"(-?)({'|'.join(_FILTERS)}):(?:{_QUOTED}|([^\s\"]\S*)){_END}", re.IGNORECASE | re.DOTALL)
 _PHRASE: Final = re.compile(rf"(-?){_QUOTED}{_END}", re.DOTALL)
-_REGEX: Final = re.compile(rf"(-?)/((?:[^/\\\n]|\\.)+)/{_END}")
+_REGEX: Final = re.compile(rf"(-?)/(?![*+?])((?:[^/\\\n]|\\.)+)/{_END}")  # ``/* a comment */`` is none
 _WORD: Final = re.compile(r"\S+")
 _SPACE: Final = re.compile(r"\s*")
 
