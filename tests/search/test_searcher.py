@@ -494,3 +494,12 @@ async def test_a_filter_by_symbol_shows_its_line(indexed: Indexed) -> None:
     indexed.save("c.ts", "/**\n * Makes a draft.\n */\nexport const LIMIT = 5\n\nexport const produce = make.produce\n")
     (hit,) = (await searcher().search([indexed], parse("symbol:produce"), 10)).hits
     assert hit.best_line == 6
+
+
+async def test_a_misspelt_part_of_a_qualified_name_is_corrected(indexed: Indexed) -> None:
+    indexed.save("middleware.go", "package middleware\n\nfunc Logger() int {\n\treturn 1\n}\n")
+    answer = await searcher().search([indexed], parse("middleware.Loger"), 3)
+    assert (answer.hits[0].symbol, answer.notes) == (
+        "Logger",
+        ["showing results for middleware.Logger: Loger does not occur"],
+    )

@@ -84,6 +84,11 @@ def prepare_query(
     return PreparedQuery(parsed, text, terms, stems, phrases, body, vectors={}, embed_names=embed_names)
 
 
+def is_qualified_name(text: str) -> bool:
+    """Return True if a text is just a name with a qualifier: ``a.b``, ``a::b``, ``a#b``, ``a->b``."""
+    return _QUALIFIED.fullmatch(text) is not None
+
+
 def stems_of(words: Iterable[str]) -> list[str]:
     """Return the stem of each word, in order, as the lexical index holds them."""
     return list(map(_stem, words))

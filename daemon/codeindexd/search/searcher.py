@@ -38,7 +38,7 @@ from codeindexd.search.nothing_found import (
     notes_on_unindexed,
 )
 from codeindexd.search.pinning import SearchedParts, parts_of, pinned_part
-from codeindexd.search.prepared_query import PreparedQuery, prepare_query
+from codeindexd.search.prepared_query import PreparedQuery, is_qualified_name, prepare_query
 from codeindexd.search.project_name import LEAST_WORDS, without_project_name
 from codeindexd.search.query import ParsedQuery
 from codeindexd.search.ranking import Ranked
@@ -408,10 +408,10 @@ def _request(query: PreparedQuery, limit: int) -> HitRequest:
 
 
 def _words_to_correct(parsed: ParsedQuery) -> list[str]:
-    """Return the words of a query that may be misspelt names: all of a short text; none of a long one."""
+    """Return the words of a query that may be misspelt names: all of a short text or qualified name, else none."""
     words = re.findall(r"\w+", parsed.text)
-    is_short = 1 <= len(words) <= _MOST_WORDS_TO_CORRECT and len(parsed.text.split()) == len(words)
-    return words if is_short else []
+    is_plain = len(parsed.text.split()) == len(words) or is_qualified_name(parsed.text)
+    return words if is_plain and 1 <= len(words) <= _MOST_WORDS_TO_CORRECT else []
 
 
 def _with_corrections(pinned: Sequence[PinnedRoot], parsed: ParsedQuery) -> ParsedQuery:
