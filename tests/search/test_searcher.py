@@ -430,6 +430,11 @@ async def test_a_message_outside_of_the_filters_is_no_message(indexed: Indexed) 
         ("zxqvbnmw alpha", ""),
         ("alph", ""),  # part of a word
         ("/alph./", ""),
+        ("--alpha-flag", "no line has --alpha-flag; the closest are shown"),
+        ("alpha version 1.4.0", "no line has 1.4.0; the closest are shown"),
+        ("alpha()", ""),
+        ("alpha.beta", ""),  # need not stand so
+        ("alpha/beta.py", ""),  # a path
     ],
 )
 async def test_a_note_says_that_no_code_has_the_words(indexed: Indexed, text: str, note: str) -> None:

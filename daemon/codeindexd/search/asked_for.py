@@ -11,7 +11,7 @@ from codeindexd.search.declarations import DeclaredDefinition, chunks_declaring,
 from codeindexd.search.file_roles import FileRole, role_of_definition
 from codeindexd.search.literal import is_complaint, is_long_enough, literal_chunks, message_chunks, short_message_chunks
 from codeindexd.search.places import chunks_at, places_in
-from codeindexd.search.prepared_query import PreparedQuery
+from codeindexd.search.prepared_query import PreparedQuery, is_qualified_name
 from codeindexd.search.ranking import Weights
 from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.storage.snapshot import Snapshot
@@ -22,9 +22,13 @@ _MOST_PASTED: Final = 5  # chunks with a whole head; more of them say less than 
 _MIN_PART: Final = 4  # letters of a part of an identifier
 _LATER: Final = 0.8  # factor for a part that a name does not begin with
 _OTHER_CASE: Final = 0.8
+_MIN_EXACT: Final = 4
 _MOST_ORDERED: Final = 20  # places
 _MOST_NAMES: Final = 200  # that begin with a part
 _MOST_LONGER: Final = 10
+ASKED_FOR: Final = frozenset({"declared", "literal", "number", "partial", "place", "quoted", "whole_name"})
+"""The parts of a score that say that a chunk is asked for outright."""
+
 _IDENTIFIER: Final = re.compile(r"\w+")
 _DOTTED_NUMBER: Final = re.compile(r"(?<![\w.])v?(\d+(?:\.\d+)+)(?!\.?\w)")
 _MOST_WORDS_BESIDE: Final = 8  # a number in a longer text is one of many details
@@ -122,7 +126,7 @@ def chunks_asked_for(
     asked.add_definitions(declared, may_be_literal=is_in_source and len(literal) <= _MOST_PASTED)
     asked.add_lines(literal)
     _add_short_messages(asked, text, short_message_chunks(root, snapshot, text))
-    for number in _numbers_beside_words(text):
+    for number in numbers_beside_words(text):
         if len(lines := literal_chunks(root, snapshot, number)) <= _MOST_WITH_NUMBER:
             for chunk_id in lines:
                 asked.parts[chunk_id]["number"] = Weights().number
@@ -130,6 +134,24 @@ def chunks_asked_for(
     if query.parsed.literals or query.parsed.regexes:
         asked.lines.clear()  # the line with these is meant
     return asked
+
+
+def numbers_beside_words(text: str) -> list[str]:
+    """Return the numbers with dots that a short text has among its words, such as versions; without a ``v``."""
+    words = text.split()
+    return _DOTTED_NUMBER.findall(text) if 1 < len(words) <= _MOST_WORDS_BESIDE else []
+
+
+def typed_exactly(text: str) -> list[str]:
+    """Return what a query has that must stand in code as it is: all of a text with marks inside, or its numbers.
+
+    Nothing for a plain or qualified name, a path or a short text.
+    """
+    text = text.strip()
+    if " " in text or "\n" in text:
+        return numbers_beside_words(text)
+    is_name = _IDENTIFIER.fullmatch(text) or is_qualified_name(text) or places_in(text)
+    return [text] if len(text) >= _MIN_EXACT and not is_name else []
 
 
 def _add_places(asked: AskedFor, lines: Mapping[int, int]) -> None:
@@ -195,12 +217,6 @@ def _add_short_messages(asked: AskedFor, text: str, lines: Mapping[int, int]) ->
     for chunk_id in lines:
         asked.parts[chunk_id][part] = weight
     asked.add_lines(lines)
-
-
-def _numbers_beside_words(text: str) -> list[str]:
-    """Return the numbers with dots that a short text has among its words, such as versions; without a ``v``."""
-    words = text.split()
-    return _DOTTED_NUMBER.findall(text) if 1 < len(words) <= _MOST_WORDS_BESIDE else []
 
 
 def _lone_letters(query: PreparedQuery) -> list[str]:

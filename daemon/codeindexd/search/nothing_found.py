@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from codeindexd.quantities import quantity
 from codeindexd.search.exact import ignores_case
-from codeindexd.search.grep import GrepRequest, GrepResult, grep_root
+from codeindexd.search.grep import GrepRequest, GrepResult, GrepTotals, files_to_search, grep_files, grep_root
 from codeindexd.search.line_matcher import LineMatcher
 from codeindexd.search.query import ParsedQuery
 from codeindexd.search.retrievers import chunks_passing_filters
@@ -21,6 +21,7 @@ from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import Counts
 
 _BUDGET_S: Final = 0.5  # for each search beyond the query
+_BUDGET_TO_TELL_S: Final = 0.1
 _MOST_SUGGESTIONS: Final = 5
 
 
@@ -104,6 +105,20 @@ def has_match(pinned: PinnedRoot, parsed: ParsedQuery) -> bool:
     if parsed.symbol:
         return bool(pinned.snapshot.catalog.symbols(parsed.symbol, limit=1))
     return bool(matchers) and all(_first_match(pinned, parsed, matcher) for matcher in matchers)
+
+
+def lacks(pinned: PinnedRoot, parsed: ParsedQuery, text: str) -> bool:
+    """Return True if certainly no line of the files that pass the filters has ``text``, in any case. Blocking.
+
+    False if a tenth of a second is not enough to tell.
+    """
+    request = replace(
+        GrepRequest.within(parsed, LineMatcher(text, fixed=True, ignore_case=True), _BUDGET_TO_TELL_S), names_only=True
+    ).for_root(pinned.root)
+    totals = GrepTotals()
+    files = files_to_search(pinned.root, pinned.snapshot, request)
+    found = any(grep_files(pinned.root, files, request, totals, mask_secrets=True))
+    return not (found or totals.left_out)
 
 
 def _file_ids(snapshot: Snapshot, parsed: ParsedQuery) -> list[int]:

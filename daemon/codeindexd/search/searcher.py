@@ -19,6 +19,7 @@ from codeindexd.analysis.embedding.static import is_known_word
 from codeindexd.analysis.tokens import Tokenizer
 from codeindexd.errors import EmbedderError
 from codeindexd.search import retrieve, symbols
+from codeindexd.search.asked_for import ASKED_FOR, typed_exactly
 from codeindexd.search.best_line import BestLine
 from codeindexd.search.file_names import Embed
 from codeindexd.search.grep import GrepRequest, GrepResult, grep_root
@@ -33,6 +34,7 @@ from codeindexd.search.nothing_found import (
     files_in_scope,
     fold_notes,
     has_match,
+    lacks,
     notes_on_others,
     notes_on_unexamined,
     notes_on_unindexed,
@@ -154,6 +156,8 @@ class Searcher:
         elif query is not None and not (is_known or asks_for_text(parsed)):
             words = "this word" if len(set(query.stems)) == 1 else "any of these words"
             notes.append(f"no code has {words}; the closest in meaning are shown")
+        elif len(parts) == 1 and not any(ASKED_FOR & hit.parts.keys() for hit in hits):
+            notes += await _notes_on_absent_text(roots, parsed)
         groups = None if level is Level.CHUNK else grouped(hits, level, wanted)
         if groups is not None:
             hits = [hit for group in groups for hit in group.hits]
@@ -448,6 +452,18 @@ async def _why_nothing(
     notes += notes_on_unexamined(max(0, len(roots) - MOST_AWAKE))
     where = await _roots_with_matches(others[:_MOST_EXPLAINED], parsed)
     return files, notes + notes_on_others(where, len(others) - _MOST_EXPLAINED)
+
+
+async def _notes_on_absent_text(roots: Sequence[SearchableRoot], parsed: ParsedQuery) -> list[str]:
+    """Return a note on what was typed exactly that certainly no line of ``roots`` has."""
+    texts = typed_exactly(parsed.text)
+    if not texts or asks_for_text(parsed):
+        return []
+    async with pinned_part(roots) as part:
+        for text in texts:
+            if all(await run_all(partial(anyio.to_thread.run_sync, lacks, one, parsed, text) for one in part.pinned)):
+                return [f"no line has {text}; the closest are shown"]
+    return []
 
 
 async def _roots_with_matches(roots: Sequence[SearchableRoot], parsed: ParsedQuery) -> list[str]:
