@@ -188,7 +188,7 @@ def report_figures(answers: Sequence[Answer]) -> dict[str, Any]:
 
 def variants(weights: Any) -> dict[str, Any]:
     """By signal, the weights without it; factors of further chunks are no signals."""
-    neutral = {"max_neighbours", "further", "further_file", "further_central", "next_place", "unwanted"}
+    neutral = {"max_neighbours", "further", "further_file", "further_central", "next_place", "unwanted", "enough_bytes"}
     return {one.name: replace(weights, **{one.name: 0.0}) for one in fields(weights) if one.name not in neutral}
 
 

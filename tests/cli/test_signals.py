@@ -13,7 +13,7 @@ def test_every_part_of_a_score_has_words() -> None:
         Candidate(number, number, b"a.py", 1.0, 1.0, 1.0, exact=number % 2, mention=1.0, role=role, asked_for=asked_for)
         for number, role in enumerate(FileRole, 1)
     ]
-    candidates += [Candidate(9, 1, b"a.py", 0.5, 0.5, 0.5), Candidate(10, 1, b"a.py", lexical=1.0)]
+    candidates += [Candidate(9, 1, b"a.py", 0.5, 0.5, 0.5), Candidate(10, 1, b"a.py", lexical=1.0, size_bytes=9)]
     candidates += [Candidate(11, 9, b"b.py", lexical=1.0), Candidate(12, 9, b"b.py", dense=1.0)]
     candidates += [Candidate(13, 9, b"b.py", body=1.0)]
     files = {number: FileEvidence(1.0, 1.0, 1.0, 1.0, 1.0, 1.0, is_older=True) for number in range(10)}

@@ -173,6 +173,14 @@ def test_a_definition_of_a_name_in_the_query_comes_before_its_uses() -> None:
     assert [r.candidate for r in rank([near, uses, defines])] == [defines, uses, near]
 
 
+def test_a_short_chunk_counts_less_for_its_words_and_meaning() -> None:
+    short = Candidate(1, 1, b"a.py", lexical=1.0, dense=0.9, size_bytes=60)
+    long = Candidate(2, 2, b"b.py", lexical=0.9, dense=0.9, size_bytes=300)
+    first, second = rank([short, long])
+    assert (first.candidate, second.parts["short"]) == (long, pytest.approx(-0.24 * (0.6 + 0.63)))
+    assert "short" not in first.parts
+
+
 def test_what_is_asked_for_beats_any_similarity() -> None:
     near = Candidate(1, 1, b"a.py", lexical=1.0, dense=1.0, exact=1.0)
     asked = Candidate(2, 2, b"tests/b.py", role=FileRole.TEST, asked_for={"literal": 10.0})

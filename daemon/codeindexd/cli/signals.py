@@ -32,6 +32,7 @@ _MEANINGS: Final = {
     "data": "is data or configuration, which the query does not ask for",
     "aside": "is an example, a benchmark, vendored or generated, which the query does not ask for",
     "older": "is an older version, with a newer one beside it",
+    "short": "is short, so that its words and its meaning say less",
     "function": "functions come before other code of a file that is about as good",
     "further": "another chunk of the file comes first",
 }

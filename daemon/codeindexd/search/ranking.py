@@ -38,6 +38,8 @@ class Weights(Struct, frozen=True):
     data: float = 0.5
     aside: float = 0.5
     older: float = 1.0  # subtracted from an older version of an interface, beside a newer one
+    short: float = 0.3  # share of both that a chunk of no bytes loses; one of `enough_bytes` loses nothing
+    enough_bytes: int = 300
     neighbour: float = 0.1  # times the score of each next chunk of the same file, up to `max_neighbours`
     max_neighbours: int = 7
     further: float = 0.65  # factor for the score of every further chunk of a file
@@ -88,6 +90,7 @@ class Candidate(NamedTuple):
     mention: float = 0.0
     role: FileRole = FileRole.SOURCE
     is_function: bool = False
+    size_bytes: int = 0  # 0 if unknown
     asked_for: Mapping[str, float] = MappingProxyType({})  # parts of the score that put it before others
     span_hash: bytes = b""  # hash of its text: copies have the same
     start_line: int = 0
@@ -120,6 +123,7 @@ class Candidate(NamedTuple):
             mention,
             role_of_definition(chunk.path, chunk.language, chunk.kind, chunk.symbol),
             chunk.kind in FUNCTION_KINDS,
+            chunk.size_bytes,
             asked_for,
             chunk.span_hash,
             chunk.start_line,
@@ -276,6 +280,9 @@ def _by_file(candidates: Iterable[Candidate]) -> dict[int, list[Candidate]]:
 def _of_question(candidate: Candidate, penalties: Mapping[FileRole, float], weights: Weights) -> Ranked:
     """Score a candidate for a question without regard to the rest of its file."""
     parts = {"lexical": weights.lexical * candidate.lexical, "dense": weights.dense * candidate.dense}
+    if 0 < candidate.size_bytes < weights.enough_bytes:
+        missing = 1 - candidate.size_bytes / weights.enough_bytes
+        parts["short"] = -weights.short * missing * (parts["lexical"] + parts["dense"])
     exact, mention = weights.exact * candidate.exact, weights.mention * candidate.mention
     parts["exact" if exact >= mention else "mention"] = max(exact, mention)
     if candidate.role in penalties:

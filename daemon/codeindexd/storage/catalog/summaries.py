@@ -11,7 +11,8 @@ from codeindexd.storage.sqlite import Reader
 from codeindexd.types import Symbol
 
 _SELECT = """
-SELECT c.chunk_id, c.file_id, f.parent, f.name, f.language, c.start_line, c.kind, c.symbol, c.span_hash, c.symbols
+SELECT c.chunk_id, c.file_id, f.parent, f.name, f.language, c.start_line, c.end_byte - c.start_byte, c.kind, c.symbol,
+       c.span_hash, c.symbols
 FROM chunk c JOIN file f ON f.file_id = c.file_id WHERE c.chunk_id IN ({})
 """
 
@@ -24,6 +25,7 @@ class ChunkSummary(NamedTuple):
     path: bytes
     language: str
     start_line: int
+    size_bytes: int
     kind: str
     stored_symbol: str | bytes | None
     span_hash: bytes
