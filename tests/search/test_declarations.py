@@ -287,6 +287,24 @@ async def test_a_field_is_not_meant_by_a_word(indexed: Indexed, text: str) -> No
 
 
 @pytest.mark.anyio
+async def test_the_last_word_of_a_name_may_be_a_kind(indexed: Indexed) -> None:
+    indexed.save("Dispatcher.php", "<?php\nclass Dispatcher\n{\n}\n")
+    indexed.save("DispatcherInterface.php", "<?php\ninterface DispatcherInterface\n{\n}\n")
+    hits = (await Searcher({}, mask_secrets=True).search([indexed], parse("dispatcher interface"), 10)).hits
+    assert [hit.symbol for hit in hits[:2]] == ["DispatcherInterface", "Dispatcher"]
+    first = (await Searcher({}, mask_secrets=True).search([indexed], parse("Dispatcher class"), 10)).hits[0]
+    assert first.symbol == "Dispatcher"
+
+
+@pytest.mark.anyio
+async def test_a_whole_name_in_another_case_comes_before_longer_ones(indexed: Indexed) -> None:
+    indexed.save("metrics.go", "package m\n\ntype Metrics struct {\n\tImageDuration int\n}\n")
+    indexed.save("make.go", "package m\n\nfunc CalculateImageDuration() int {\n\treturn 1\n}\n")
+    first = (await Searcher({}, mask_secrets=True).search([indexed], parse("imageduration"), 10)).hits[0]
+    assert (first.chunk.path, first.best_line) == (b"metrics.go", 4)
+
+
+@pytest.mark.anyio
 async def test_a_name_of_several_words_may_be_in_lower_case(indexed: Indexed) -> None:
     indexed.save("pager.rs", "enum Source {\n    Config,\n    EnvVarPager,\n}\n")
     indexed.save("use.rs", "fn pick() {\n    envvarpager(Source::EnvVarPager);\n}\n" * 9)

@@ -51,14 +51,18 @@ class AskedFor:
         """Add the lines of chunks, by chunk id."""
         self.lines = {**lines, **self.lines}
 
-    def add_definitions(self, declared: Iterable[DeclaredDefinition], *, may_be_literal: bool = False) -> None:
+    def add_definitions(
+        self, declared: Iterable[DeclaredDefinition], *, may_be_literal: bool = False, unknown: str = ""
+    ) -> None:
         """Add the chunks of definitions that the query asks for, and their lines.
 
         With ``may_be_literal``, few places have the query letter by letter: then guesses are worth no more than these.
+        ``unknown`` is a word that nothing has as it was typed: a name in another case is meant by it, not a topic.
         """
         for declaration in declared:
-            weight = Weights().declared if declaration.is_certain else Weights().exact
-            if declaration.is_spelled:
+            is_whole = declaration.qualified.rpartition(".")[2].lower() == unknown.lower()
+            weight = Weights().declared if declaration.is_certain or is_whole else Weights().exact
+            if declaration.is_spelled and not is_whole:
                 weight = Weights().spelled
             if declaration.is_guess and may_be_literal:
                 weight = min(weight, Weights().literal)
@@ -123,7 +127,11 @@ def chunks_asked_for(
         for chunk_id in literal:
             asked.parts[chunk_id]["declared"] = Weights().declared
         asked.add_lines(literal)
-    asked.add_definitions(declared, may_be_literal=is_in_source and len(literal) <= _MOST_PASTED)
+    asked.add_definitions(
+        declared,
+        may_be_literal=is_in_source and len(literal) <= _MOST_PASTED,
+        unknown=text if is_identifier(query) else "",
+    )
     asked.add_lines(literal)
     _add_short_messages(asked, text, short_message_chunks(root, snapshot, text))
     for number in numbers_beside_words(text):

@@ -128,7 +128,8 @@ class Declaration(Struct, frozen=True):
     Any kind if there are none. ``is_certain`` is False for words that may as well be about something else, such as
     ``type inference``. ``has_more`` is True for a head with more than a name, such as its parameters, and ``is_import``
     for what a line imports, which is no field of an object. ``is_call`` is True if it is called: then it is no file.
-    ``is_word`` is True for a single word, ``is_spelled`` for several that may be a name together.
+    ``is_word`` is True for a single word, ``is_spelled`` for several that may be a name together. ``spelled`` is such a
+    name where the last word may also be a kind: ``dispatcher interface`` may be ``DispatcherInterface``.
     """
 
     name: str
@@ -139,6 +140,7 @@ class Declaration(Struct, frozen=True):
     is_call: bool = False
     is_word: bool = False
     is_spelled: bool = False
+    spelled: str = ""
 
 
 class DeclaredDefinition(NamedTuple):
@@ -189,7 +191,8 @@ def declaration_in(text: str) -> Declaration | None:
         return None
     is_certain = keyword not in _NOUNS or not may_be_topic.fullmatch(name)
     kinds = frozenset({after_name}) if after_name in _KINDS_AFTER_NAME else _KINDS.get(keyword, frozenset())
-    return Declaration(_SEPARATOR.sub(".", name), kinds, is_certain, has_more)
+    spelled = "_".join(text.split()) if may_be_topic is _TOPIC and _SPELLED.fullmatch(text) else ""
+    return Declaration(_SEPARATOR.sub(".", name), kinds, is_certain, has_more, spelled=spelled)
 
 
 def _plain_use(text: str) -> str:
@@ -226,6 +229,9 @@ def chunks_declaring(
     A single word means only what is written alike and stands alone, a type, or a name of several words that is written
     in lower case: ``Route`` is not ``route``, nor a field.
     """
+    if declaration.spelled:
+        together = Declaration(declaration.spelled, frozenset(), is_certain=False, is_spelled=True)
+        yield from chunks_declaring(catalog, together, allowed)
     qualifier, dot, last = declaration.name.rpartition(".")
     found: list[StoredDefinition] = []
     is_guess = False
