@@ -450,3 +450,31 @@ async def test_a_name_that_very_many_files_define_is_not_looked_up(indexed: Inde
     answer = await Searcher({}, mask_secrets=True).search([indexed], parse("def run"), 3)
     assert len(answer.hits) == 3
     assert all("declared" not in hit.parts for hit in answer.hits)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("text", "symbol"),
+    [
+        ("UnknownPrec", "Backend.UnknownPreconfigured"),  # a value, if nothing else begins so
+        ("Preconfig", "Backend.UnknownPreconfigured"),  # or has it inside
+        ("parser_rem", "parser_remaining"),  # where it is defined
+        ("load_", "load_file"),  # although others use the word
+        ("EventFilter", "IEventFilter"),
+    ],
+)
+async def test_a_part_of_a_name_finds_what_it_names(indexed: Indexed, text: str, symbol: str) -> None:
+    indexed.save("tls.rs", "pub enum Backend {\n    Known,\n    UnknownPreconfigured,\n}\n")
+    uses = "".join(f"    check_{number}(Backend::UnknownPreconfigured);\n" for number in range(20))
+    indexed.save("client.rs", f"pub fn build() {{\n{uses}}}\n")
+    indexed.save("parser.h", "int parser_remaining(int parser);\n")
+    indexed.save("parser.c", '#include "parser.h"\n\nint parser_remaining(int parser)\n{\n    return parser;\n}\n')
+    indexed.save("files.py", "def load_file(path):\n    return path\n")
+    indexed.save("reload.py", "def run(load):\n" + "    load = load + load\n" * 20)
+    indexed.save("IEventFilter.cs", "public interface IEventFilter\n{\n    bool IsEnabled();\n}\n")
+    uses = "        Use(eventFilter);\n" * 20
+    indexed.save("With.cs", f"class With\n{{\n    void Run(int eventFilter)\n    {{\n{uses}    }}\n}}\n")
+    first = (await Searcher({}, mask_secrets=True).search([indexed], parse(text), 10)).hits[0]
+    assert symbol.rpartition(".")[2] in first.snippet.splitlines()[first.best_row]
+    assert first.chunk.path.partition(b".")[0] in (b"tls", b"parser", b"files", b"IEventFilter")
+    assert not first.chunk.path.endswith(b".h")

@@ -16,7 +16,7 @@ from codeindexd.search.ranking import Weights
 from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.storage.sorted_ids import Ids, among
-from codeindexd.types import StoredChunk
+from codeindexd.types import DECLARATION, Definition, StoredChunk
 
 _MOST_PASTED: Final = 5  # chunks with a whole head; more of them say less than its name
 _MIN_PART: Final = 4  # letters of a part of an identifier
@@ -26,6 +26,7 @@ _MIN_EXACT: Final = 4
 _MOST_ORDERED: Final = 20  # places
 _MOST_NAMES: Final = 200  # that begin with a part
 _MOST_LONGER: Final = 10
+_MOST_OUTLINES: Final = 20
 ASKED_FOR: Final = frozenset({"declared", "literal", "number", "partial", "place", "quoted", "whole_name"})
 """The parts of a score that say that a chunk is asked for outright."""
 
@@ -121,8 +122,10 @@ def chunks_asked_for(
         literal |= quoting
         chunks |= snapshot.catalog.chunks(sorted(quoting))
     is_in_source = _add_literal(asked, chunks, text if is_identifier(query) else None)
-    if is_identifier(query):  # of many files, only some are looked at for its letters
-        _add_longer_names(asked, snapshot, text)
+    if is_identifier(query):
+        _add_longer_names(asked, snapshot, text)  # of many files, only some are looked at for its letters
+        if not any("partial" in parts for parts in asked.parts.values()):
+            _add_values(asked, snapshot, chunks.values(), text)
     if declaration is not None and declaration.has_more and len(literal) <= _MOST_PASTED:  # all of a definition's head
         for chunk_id in literal:
             asked.parts[chunk_id]["declared"] = Weights().declared
@@ -207,16 +210,48 @@ def share_of_name(part: str, name: str) -> float:
 
 
 def _add_longer_names(asked: AskedFor, snapshot: Snapshot, part: str) -> None:
-    """Add the definitions outside of tests whose names begin with ``part``, the shortest of them."""
+    """Add the definitions in source whose names begin with ``part``, the shortest of them.
+
+    Values and what is only declared count if nothing else begins so.
+    """
     names = snapshot.catalog.symbol_names(part, only_prefix=True, limit=_MOST_NAMES)
-    for stored in snapshot.catalog.definitions_of_names(
-        sorted(names, key=len)[:_MOST_LONGER], limit=_MOST_LONGER, accepts=lambda found: not is_value(found)
+    found = [
+        stored
+        for stored in snapshot.catalog.definitions_of_names(sorted(names, key=len)[:_MOST_LONGER], limit=_MOST_LONGER)
+        if _is_source(stored.chunk)
+    ]
+    for is_better in (
+        lambda definition: not is_value(definition),
+        lambda definition: definition.kind != DECLARATION,
     ):
-        if _is_source(stored.chunk) and (share := share_of_name(part, stored.definition.name)):
-            parts = asked.parts[stored.chunk.chunk_id]
-            parts["literal"] = Weights().literal
-            parts["partial"] = max(Weights().partial * share, parts.get("partial", 0.0))
-            asked.add_lines({stored.chunk.chunk_id: stored.definition.line})
+        found = [stored for stored in found if is_better(stored.definition)] or found
+    for stored in found:
+        _add_part(asked, stored.chunk.chunk_id, stored.definition, part)
+
+
+def _add_values(asked: AskedFor, snapshot: Snapshot, chunks: Iterable[StoredChunk], part: str) -> None:
+    """Add those of ``chunks``, which contain ``part``, that define a value with ``part`` in its name.
+
+    Their symbols do not include values. Nothing if they are in many files, whose outlines take long to read.
+    """
+    in_source = [chunk for chunk in chunks if _is_source(chunk)]
+    files = {chunk.file_id for chunk in in_source}
+    if len(files) > _MOST_OUTLINES:
+        return
+    definitions = snapshot.catalog.definitions(files)
+    for chunk in in_source:
+        for definition in definitions.get(chunk.file_id, ()):
+            if is_value(definition) and chunk.span.start_line <= definition.line <= chunk.span.end_line:
+                _add_part(asked, chunk.chunk_id, definition, part)
+
+
+def _add_part(asked: AskedFor, chunk_id: int, definition: Definition, part: str) -> None:
+    """Add the chunk of a definition if ``part`` is in its name."""
+    if share := share_of_name(part, definition.name):
+        parts = asked.parts[chunk_id]
+        parts["literal"] = Weights().literal
+        parts["partial"] = max(Weights().partial * share, parts.get("partial", 0.0))
+        asked.add_lines({chunk_id: definition.line})
 
 
 def _add_short_messages(asked: AskedFor, text: str, lines: Mapping[int, int]) -> None:

@@ -287,9 +287,14 @@ def _is_meant_by_word(definition: Definition, word: str, *, is_certain: bool) ->
 
 
 def _other_conventions(name: str) -> list[str]:
-    """Return a name of several words as other languages write it; [] for a name of one word. Case is ignored."""
+    """Return a name of several words as other languages write it; [] for a name of one word. Case is ignored.
+
+    The name of an interface may begin with an ``I``, as is usual in C#.
+    """
     words = split_identifier(name)
     spellings = [mark.join(words) for mark in ("_", "", "-")] if len(words) > 1 else []
+    if len(words) > 1 and name[0].isupper() and not name.isupper():
+        spellings.append(f"i{name.lower()}")
     return [spelling for spelling in spellings if spelling != name.lower()]
 
 

@@ -104,7 +104,9 @@ def _ranked_chunks(
     spelled = {} if FileRole.DOCUMENT in wanted_roles else types_spelled_out(snapshot, query, allowed)
     using, holding_all = uses_of_names(snapshot, query, allowed, lexical.keys() | dense.keys() | defining)
     if is_identifier(query):
-        asked = chunks_asked_for(root, snapshot, query, allowed, is_known_name=bool(using))
+        asked = chunks_asked_for(
+            root, snapshot, query, allowed, is_known_name=bool(using) and not query.text.endswith("_")
+        )
         if query.terms.identifiers:  # a compound name: what lacks it comes after
             asked.add_whole_name(using.keys() | defining)
     if allowed is not None:
