@@ -65,14 +65,21 @@ def correction(pinned: Iterable[PinnedRoot], token: str, is_word: Callable[[str]
 
 
 def _occurs(pinned: PinnedRoot, token: str) -> bool:
-    """Return True if the index has ``token``, a compound name in any convention, or a line has it in a longer word."""
+    """Return True if the index has ``token``, a compound name in any convention, or a line has it in a longer word.
+
+    The names that begin with it are looked up first, because reading lines takes longer.
+    """
     words = split_identifier(token)
     if len(words) > 1:
         frequency = pinned.snapshot.lexical.document_frequency
         is_known = any(frequency(name, "identifiers") for name in (token.lower(), "_".join(words), "".join(words)))
     else:
         is_known = _has_words(pinned, token)
-    return is_known or bool(literal_chunks(pinned.root, pinned.snapshot, token))
+    return (
+        is_known
+        or bool(pinned.snapshot.catalog.symbol_names(token, only_prefix=True, limit=1))
+        or bool(literal_chunks(pinned.root, pinned.snapshot, token))
+    )
 
 
 def _has_words(pinned: PinnedRoot, token: str) -> bool:
