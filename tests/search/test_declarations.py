@@ -28,6 +28,7 @@ from search.indexed_root import Indexed
         ("type Session struct {", "Session", "struct"),
         ("export default interface Session", "Session", "interface"),
         ("defmodule Plug.Conn do", "Plug.Conn", "module"),
+        ("pub mod session {", "session", "module"),
         ("def refresh(self, token)", "refresh", "method"),
         ("async def refresh", "refresh", "function"),
         ("pub async fn refresh(&self) -> Result", "refresh", "method"),
@@ -478,3 +479,20 @@ async def test_a_part_of_a_name_finds_what_it_names(indexed: Indexed, text: str,
     assert symbol.rpartition(".")[2] in first.snippet.splitlines()[first.best_row]
     assert first.chunk.path.partition(b".")[0] in (b"tls", b"parser", b"files", b"IEventFilter")
     assert not first.chunk.path.endswith(b".h")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tests/test_a.py::TestA::test_b",
+        "test_a.py::TestA::test_b[x-1]",
+        "tests/test_a.py:test_b",
+        "test_a.py#TestA.test_b",
+    ],
+)
+async def test_a_name_may_follow_its_file(indexed: Indexed, text: str) -> None:
+    indexed.save("tests/test_a.py", "class TestA:\n    def test_b(self):\n        pass\n")
+    indexed.save("tests/test_z.py", "class TestA:\n    def test_b(self):\n        return 1\n")
+    answer = await Searcher({}, mask_secrets=True).search([indexed], parse(text), 10)
+    assert (answer.hits[0].chunk.path, answer.hits[0].best_line, answer.notes) == (b"tests/test_a.py", 2, [])

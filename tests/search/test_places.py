@@ -24,6 +24,7 @@ from search.indexed_root import Indexed
         ("query.py:10-20", Place("query.py", 10, 20)),
         ("query.py#L10-L20", Place("query.py", 10, 20)),
         ("query.py line 42", Place("query.py", 42, 42)),
+        ("query.py|42 col 7| error", Place("query.py", 42, 42)),
         ("what does src/query.py, line 42 do", Place("src/query.py", 42, 42)),
         ("query.py lines 10 to 20", Place("query.py", 10, 20)),
         ("line 42 of src/query.py", Place("src/query.py", 42, 42)),

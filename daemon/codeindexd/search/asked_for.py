@@ -10,7 +10,7 @@ from typing import Final
 from codeindexd.search.declarations import DeclaredDefinition, chunks_declaring, declaration_in, is_value
 from codeindexd.search.file_roles import FileRole, role_of_definition
 from codeindexd.search.literal import is_complaint, is_long_enough, literal_chunks, message_chunks, short_message_chunks
-from codeindexd.search.places import chunks_at, places_in
+from codeindexd.search.places import chunks_at, files_named_in, places_in
 from codeindexd.search.prepared_query import PreparedQuery, is_qualified_name
 from codeindexd.search.ranking import Weights
 from codeindexd.search.searchable_root import SearchableRoot
@@ -27,10 +27,14 @@ _MOST_ORDERED: Final = 20  # places
 _MOST_NAMES: Final = 200  # that begin with a part
 _MOST_LONGER: Final = 10
 _MOST_OUTLINES: Final = 20
+_MOST_IN_FILE: Final = 10
 ASKED_FOR: Final = frozenset({"declared", "literal", "number", "partial", "place", "quoted", "whole_name"})
 """The parts of a score that say that a chunk is asked for outright."""
 
 _IDENTIFIER: Final = re.compile(r"\w+")
+_NAME_IN_FILE: Final = re.compile(
+    r"(?P<path>[\w@.+~/\\-]+\.\w+)(?:::|#|:)(?P<name>[^\W\d]\w*(?:(?:::|\.|#)\w+)*)(?:\[.*\])?"
+)
 _DOTTED_NUMBER: Final = re.compile(r"(?<![\w.])v?(\d+(?:\.\d+)+)(?!\.?\w)")
 _MOST_WORDS_BESIDE: Final = 8  # a number in a longer text is one of many details
 _MOST_WITH_NUMBER: Final = 20  # chunks; a number that more have says little
@@ -105,6 +109,7 @@ def chunks_asked_for(
     if query.phrases or not text:
         return asked
     _add_places(asked, chunks_at(root.spec.raw, snapshot, places_in(text)))
+    _add_name_in_file(asked, root, snapshot, text)
     declaration = declaration_in(text)
     declared = list(chunks_declaring(snapshot.catalog, declaration, allowed)) if declaration is not None else []
     if is_identifier(query) and (is_known_name or (text.isascii() and len(text) < _MIN_PART)):
@@ -171,6 +176,16 @@ def _add_places(asked: AskedFor, lines: Mapping[int, int]) -> None:
         before = max(0, min(len(lines), _MOST_ORDERED) - number)
         asked.parts[chunk_id]["place"] = Weights().place + before * Weights().next_place - min(number, 99) / 10
     asked.add_lines(lines)
+
+
+def _add_name_in_file(asked: AskedFor, root: SearchableRoot, snapshot: Snapshot, text: str) -> None:
+    """Add the definition in a file that a query names as test runners do: ``tests/test_a.py::TestA::test_b[x]``."""
+    if not (found := _NAME_IN_FILE.fullmatch(text)):
+        return
+    files = files_named_in(root.spec.raw, snapshot, found["path"]).keys()
+    for stored in snapshot.catalog.definitions_named(found["name"], limit=_MOST_IN_FILE, files=files):
+        asked.parts[stored.chunk.chunk_id]["declared"] = Weights().declared
+        asked.add_lines({stored.chunk.chunk_id: stored.definition.line})
 
 
 def _is_source(chunk: StoredChunk) -> bool:

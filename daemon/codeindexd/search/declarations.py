@@ -51,7 +51,7 @@ _DETAILS: Final = frozenset({"constant", "enum_member", "field", "key", "propert
 _KINDS: Final = {
     **dict.fromkeys(("class", "enum", "interface", "object", "record", "struct", "trait", "type", "union"), _TYPES),
     **dict.fromkeys(("actor", "data", "extension", "newtype", "protocol", "typealias", "typedef"), _TYPES),
-    **dict.fromkeys(("defmodule", "defprotocol", "module", "namespace", "package"), _MODULES | _TYPES),
+    **dict.fromkeys(("defmodule", "defprotocol", "mod", "module", "namespace", "package"), _MODULES | _TYPES),
     **dict.fromkeys(("def", "fn", "fun", "func", "function", "method", "proc", "sub"), _FUNCTIONS),
     **dict.fromkeys(("defmacro", "defmacrop", "defp", "macro", "macro_rules!"), _FUNCTIONS),
     **dict.fromkeys(("#define", "const", "constant", "let", "local", "val", "var", "variable"), _VALUES),

@@ -24,7 +24,7 @@ _MOST_PATHS: Final = 100
 _MOST_CHARS: Final = 8_192  # from each end of a query
 _PATH: Final = r"(?<![\w.@+~/\\$\[\]-])(?:[A-Za-z]:)?[\w.@+~/\\$\[\]-]{0,400}\.\w{1,12}"
 _WITH_LINE: Final = re.compile(
-    rf'({_PATH})(?:"?,? (?:at |on )?[Ll]ines? |:line |#L|[:(])(\d{{1,9}})(?:(?:-L?| to )(\d{{1,9}}))?'
+    rf'({_PATH})(?:"?,? (?:at |on )?[Ll]ines? |:line |#L|[:(|])(\d{{1,9}})(?:(?:-L?| to )(\d{{1,9}}))?'
 )
 _LINE_FIRST: Final = re.compile(rf"\b[Ll]ines? (\d{{1,9}})(?:(?:-| to )(\d{{1,9}}))? (?:of|in) ({_PATH})")
 _WHOLE_PATH: Final = re.compile(rf"{_PATH}|\.?[\w@+~.-]*(?:[/\\][\w@+~.\[\]()-]+)+|(?:Makefile|Dockerfile|\.[\w.-]+)")
