@@ -166,6 +166,8 @@ def typed_exactly(text: str) -> list[str]:
     text = text.strip()
     if " " in text or "\n" in text:
         return numbers_beside_words(text)
+    if _DOTTED_NUMBER.fullmatch(text):
+        return [text]
     is_name = _IDENTIFIER.fullmatch(text) or is_qualified_name(text) or places_in(text)
     return [text] if len(text) >= _MIN_EXACT and not is_name else []
 

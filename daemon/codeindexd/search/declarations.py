@@ -106,7 +106,11 @@ _COMPOUND: Final = re.compile(
     rf"_+[A-Za-z]\w*|[A-Za-z]\w*_\w*|[A-Za-z]\w*[a-z][A-Z]\w*|(?=.*(?:[.:\\#]|->|\w\$[A-Z])){_NAME}"
 )
 _ARGUMENTS: Final = r"\((?:[^()]|\([^()]*\))*\)?[;:]?"
-_USE: Final = re.compile(rf"(?P<name>{_NAME})(?:{_ARGUMENTS}|\s?\{{\}}?)|@(?P<decorator>{_NAME})(?:{_ARGUMENTS})?")
+_TYPE_ARGUMENTS: Final = r"(?:(?:::)?<[^()]{1,100}>)?"
+_USE: Final = re.compile(
+    rf"(?P<name>{_NAME}){_TYPE_ARGUMENTS}(?:{_ARGUMENTS}|\s?\{{\}}?)|@(?P<decorator>{_NAME})(?:{_ARGUMENTS})?"
+    rf"|#?\[(?P<attribute>[A-Z]\w*(?:[.\\]\w+)*)(?:{_ARGUMENTS})?\]"
+)
 _SINGLE: Final = re.compile(r"[^\W\d]\w+")
 _SPELLED: Final = re.compile(r"[^\W\d]\w*(?: \w+){1,5}")
 _SEPARATOR: Final = re.compile(r"::|->|[:\\#]|(?<=\w)\$(?=[A-Z])")
@@ -179,7 +183,7 @@ def declaration_in(text: str) -> Declaration | None:
     elif (found := _WHERE.fullmatch(text)) and (found["end"] or not text.lower().startswith("where")):
         keyword, name = (found["keyword"] or "definition").lower(), found["name"]
     elif found := _USE.fullmatch(text):
-        name = _SEPARATOR.sub(".", found["name"] or found["decorator"])
+        name = _SEPARATOR.sub(".", found["name"] or found["decorator"] or found["attribute"])
         return Declaration(name, frozenset(), is_certain=True, is_call="(" in text)
     elif _COMPOUND.fullmatch(text):
         return Declaration(_SEPARATOR.sub(".", text), frozenset(), is_certain=True)
