@@ -73,7 +73,7 @@ async def test_the_section_that_answers_comes_before_those_with_the_name(root: I
 async def test_among_several_roots_the_name_tells_which_is_meant(root: Indexed, tmp_path: Path) -> None:
     other = Indexed(tmp_path / "other", "pump")
     other.save("docs/use.md", "# Use\n\nTo install it, run the script as root: how to do so differs.\n")
-    root.save("docs/gyro.md", "# Gyro\n\nTo install gyro, turn it.\n")
+    root.save("docs/gyro.md", "# Gyro\n\nTo install gyro, install gyro: how to turn the gyro differs, too.\n")
     hits = (await Searcher({}, mask_secrets=True).search([root, other], parse("how do I install gyro"), 10)).hits
     assert hits[0].chunk.path == b"docs/gyro.md"
     other.close()
