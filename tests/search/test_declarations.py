@@ -294,6 +294,20 @@ async def test_a_field_is_not_meant_by_a_word(indexed: Indexed, text: str) -> No
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("text", "line"), [("current batch", 3), ("default color", 4), ("next arg id", 5), ("Current Batch", 3)]
+)
+async def test_words_find_the_names_of_private_members(indexed: Indexed, text: str, line: int) -> None:
+    indexed.save(
+        "sink.cs", "class Sink\n{\n    int _currentBatch;\n    int default_color_;\n    int _next_arg_id;\n}\n"
+    )
+    uses = "".join(f"    def batch_{n}(self, current):\n        return color_arg_id(current)\n" for n in range(9))
+    indexed.save("batches.py", f"class Batches:\n{uses}")
+    first = (await Searcher({}, mask_secrets=True).search([indexed], parse(text), 10)).hits[0]
+    assert (first.chunk.path, first.best_line) == (b"sink.cs", line)
+
+
+@pytest.mark.anyio
 async def test_the_last_word_of_a_name_may_be_a_kind(indexed: Indexed) -> None:
     indexed.save("Dispatcher.php", "<?php\nclass Dispatcher\n{\n}\n")
     indexed.save("DispatcherInterface.php", "<?php\ninterface DispatcherInterface\n{\n}\n")

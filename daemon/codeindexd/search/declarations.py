@@ -239,7 +239,12 @@ def chunks_declaring(
     qualifier, dot, last = declaration.name.rpartition(".")
     found: list[StoredDefinition] = []
     is_guess = False
-    for name in (last, *_other_conventions(last)):
+    names = [last, *_other_conventions(last)]
+    if declaration.is_spelled:
+        names += [f"_{last}", f"{last}_", f"_{last.replace('_', '')}"]  # as names of private members are written
+        if not catalog.files_defining(names):
+            return
+    for name in names:
         more, is_guess = _definitions(catalog, replace(declaration, name=qualifier + dot + name), allowed)
         found += more
         if found and not declaration.is_spelled:
