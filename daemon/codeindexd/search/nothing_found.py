@@ -21,7 +21,6 @@ from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import Counts
 
 _BUDGET_S: Final = 0.5  # for each search beyond the query
-_BUDGET_TO_TELL_S: Final = 0.1
 _MOST_SUGGESTIONS: Final = 5
 
 
@@ -107,14 +106,13 @@ def has_match(pinned: PinnedRoot, parsed: ParsedQuery) -> bool:
     return bool(matchers) and all(_first_match(pinned, parsed, matcher) for matcher in matchers)
 
 
-def lacks(pinned: PinnedRoot, parsed: ParsedQuery, text: str) -> bool:
+def lacks(pinned: PinnedRoot, parsed: ParsedQuery, text: str, budget_s: float) -> bool:
     """Return True if certainly no line of the files that pass the filters has ``text``, in any case. Blocking.
 
-    False if a tenth of a second is not enough to tell.
+    False if ``budget_s`` is not enough to tell.
     """
-    request = replace(
-        GrepRequest.within(parsed, LineMatcher(text, fixed=True, ignore_case=True), _BUDGET_TO_TELL_S), names_only=True
-    ).for_root(pinned.root)
+    matcher = LineMatcher(text, fixed=True, ignore_case=True)
+    request = replace(GrepRequest.within(parsed, matcher, budget_s), names_only=True).for_root(pinned.root)
     totals = GrepTotals()
     files = files_to_search(pinned.root, pinned.snapshot, request)
     found = any(grep_files(pinned.root, files, request, totals, mask_secrets=True))

@@ -59,6 +59,7 @@ _MIN_PART = 3  # letters of a part of a name
 _MEANING = frozenset({"central", "company", "dense", "function", "further", "name", "prose"})  # parts without words
 _MOST_EXPLAINED = 16  # roots that an answer without hits looks at for its notes
 _EMBED_TIMEOUT_S = 5.0
+_BUDGET_TO_TELL_S = 0.1  # that no line has what was typed exactly, in all roots together
 
 Retrieve = Callable[[PinnedRoot], list[Ranked]]
 
@@ -460,8 +461,10 @@ async def _notes_on_absent_text(roots: Sequence[SearchableRoot], parsed: ParsedQ
     if not texts or asks_for_text(parsed):
         return []
     async with pinned_part(roots) as part:
+        budget_s = _BUDGET_TO_TELL_S / max(1, len(part.pinned))
         for text in texts:
-            if all(await run_all(partial(anyio.to_thread.run_sync, lacks, one, parsed, text) for one in part.pinned)):
+            check = partial(lacks, parsed=parsed, text=text, budget_s=budget_s)
+            if all(await run_all(partial(anyio.to_thread.run_sync, check, one) for one in part.pinned)):
                 return [f"no line has {text}; the closest are shown"]
     return []
 
