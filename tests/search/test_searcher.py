@@ -508,3 +508,11 @@ async def test_a_misspelt_part_of_a_qualified_name_is_corrected(indexed: Indexed
         "Logger",
         ["showing results for middleware.Logger: Loger does not occur"],
     )
+
+
+async def test_nothing_is_said_to_be_absent_before_everything_is_indexed(indexed: Indexed) -> None:
+    asking = Searcher({indexed.query_model: OneVector()}, mask_secrets=True)
+    note = "no line has --alpha-flag; the closest are shown"
+    assert (await asking.search([indexed], parse("--alpha-flag"), 1)).notes == [note]
+    indexed.state = RootState.INDEXING
+    assert (await asking.search([indexed], parse("--alpha-flag"), 1)).notes == []

@@ -157,8 +157,8 @@ class Searcher:
         elif query is not None and not (is_known or asks_for_text(parsed)):
             words = "this word" if len(set(query.stems)) == 1 else "any of these words"
             notes.append(f"no code has {words}; the closest in meaning are shown")
-        elif len(parts) == 1 and not any(ASKED_FOR & hit.parts.keys() for hit in hits):
-            notes += await _notes_on_absent_text(roots, parsed)
+        elif len(parts) == 1 and searched.state is RootState.FRESH:
+            notes += await _notes_on_absent_text(roots, parsed, hits)
         groups = None if level is Level.CHUNK else grouped(hits, level, wanted)
         if groups is not None:
             hits = [hit for group in groups for hit in group.hits]
@@ -455,10 +455,10 @@ async def _why_nothing(
     return files, notes + notes_on_others(where, len(others) - _MOST_EXPLAINED)
 
 
-async def _notes_on_absent_text(roots: Sequence[SearchableRoot], parsed: ParsedQuery) -> list[str]:
-    """Return a note on what was typed exactly that certainly no line of ``roots`` has."""
+async def _notes_on_absent_text(roots: Sequence[SearchableRoot], parsed: ParsedQuery, hits: Sequence[Hit]) -> list[str]:
+    """Return a note on what was typed exactly that certainly no line of ``roots`` has, if no hit is asked for."""
     texts = typed_exactly(parsed.text)
-    if not texts or asks_for_text(parsed):
+    if not texts or asks_for_text(parsed) or any(ASKED_FOR & hit.parts.keys() for hit in hits):
         return []
     async with pinned_part(roots) as part:
         budget_s = _BUDGET_TO_TELL_S / max(1, len(part.pinned))
