@@ -173,6 +173,8 @@ async def indexed(tmp_path: Path) -> AsyncIterator[Indexed]:
     root.save("net/src/session/wire.rs", "pub struct Wire;\n")
     root.save("other/wire.rs", "pub struct Wire;\n")
     root.save("cable.ts", "export class Cable {\n}\n")
+    root.save("cable.scala", "package cables\n\ntrait Cable {\n}\n\nobject Cable {\n}\n")
+    root.save("types/wire.hs", "module Types.Wire where\n\nnewtype Wire = Wire Int\n")
     for number in range(6):
         root.save(f"app_{number}.py", "from store.session import Session\n\nsession = Session()\n")
     root.save("session.go", "package s\n\ntype Session interface{ Age() int }\n\ntype Session struct{ age int }\n")
@@ -198,6 +200,9 @@ async def indexed(tmp_path: Path) -> AsyncIterator[Indexed]:
         ("MaxAge", b"limits.h", 1),
         ("type Session struct {", b"session.go", 5),
         ("type Session interface {", b"session.go", 3),
+        ("newtype Wire", b"types/wire.hs", 3),
+        ("trait Cable", b"cable.scala", 3),
+        ("object Cable", b"cable.scala", 6),
     ],
 )
 async def test_the_definition_comes_before_its_uses(indexed: Indexed, text: str, path: bytes, line: int) -> None:

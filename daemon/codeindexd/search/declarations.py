@@ -133,7 +133,8 @@ class Declaration(Struct, frozen=True):
     ``type inference``. ``has_more`` is True for a head with more than a name, such as its parameters, and ``is_import``
     for what a line imports, which is no field of an object. ``is_call`` is True if it is called: then it is no file.
     ``is_word`` is True for a single word, ``is_spelled`` for several that may be a name together. ``spelled`` is such a
-    name where the last word may also be a kind: ``dispatcher interface`` may be ``DispatcherInterface``.
+    name where the last word may also be a kind: ``dispatcher interface`` may be ``DispatcherInterface``. ``head`` is
+    the keyword and the name as they were typed, to prefer a ``newtype Parser`` to a ``type Parser``.
     """
 
     name: str
@@ -145,6 +146,7 @@ class Declaration(Struct, frozen=True):
     is_word: bool = False
     is_spelled: bool = False
     spelled: str = ""
+    head: str = ""
 
 
 class DeclaredDefinition(NamedTuple):
@@ -169,12 +171,13 @@ def declaration_in(text: str) -> Declaration | None:
     if len(text) > _MOST_CHARS or "\n" in text:
         return None
     text = _plain_use(text)
-    may_be_topic, has_more, after_name = _WORD, False, ""
+    may_be_topic, has_more, after_name, head = _WORD, False, "", ""
     if imported := _imported(text):
         is_certain = "." in imported or not _PLAIN_IMPORT.fullmatch(text)
         return Declaration(imported, frozenset(), is_certain, is_import=not _STATIC.match(text))
     if found := _HEAD.fullmatch(text):
         keyword, name, has_more = found["keyword"], found["name"], bool(found["more"])
+        head = f"{keyword} {name}"
         after_name = (found["more"] or "").rstrip(" {")
         if receiver := re.findall(r"[^\W\d]\w*", re.sub(r"\[.*\]", "", found["receiver"] or "")):
             name = f"{receiver[-1]}.{name}"
@@ -196,7 +199,7 @@ def declaration_in(text: str) -> Declaration | None:
     is_certain = keyword not in _NOUNS or not may_be_topic.fullmatch(name)
     kinds = frozenset({after_name}) if after_name in _KINDS_AFTER_NAME else _KINDS.get(keyword, frozenset())
     spelled = "_".join(text.split()) if may_be_topic is _TOPIC and _SPELLED.fullmatch(text) else ""
-    return Declaration(_SEPARATOR.sub(".", name), kinds, is_certain, has_more, spelled=spelled)
+    return Declaration(_SEPARATOR.sub(".", name), kinds, is_certain, has_more, spelled=spelled, head=head)
 
 
 def _plain_use(text: str) -> str:
@@ -251,6 +254,8 @@ def chunks_declaring(
             break
     if declaration.is_spelled:
         found = _spelled(found, last)
+    if declaration.head:
+        found = [one for one in found if declaration.head in " ".join(one.definition.signature.split())] or found
     for candidate in found:
         definition = candidate.definition
         is_certain = declaration.is_certain and (name != last or definition.name == last)
