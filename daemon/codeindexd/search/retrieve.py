@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 
 import numpy as np
@@ -40,6 +41,7 @@ _DEPTH_FACTORS = (1, 4, 16)  # deeper only where most candidates are copies of e
 _MAX_PATH_MATCHES = 5
 _PATHS_LOOKED_AT = 30  # many score the same as the last one, and which of them are chosen must not vary
 _SHORTLIST_PERCENT = 80  # of the depth; ranking all that both retrievers find takes longer than finding them
+_MAY_BE_BEGINNING = re.compile(r"[^\W_]\w*_")  # ``load_``, whose word occurs; ``__init__`` is a whole name
 _LEAST_NAME = 0.5  # the lowest closeness of a document's name
 _LEAST_NAME_IF_WANTED = 0.8
 _CENTRALITY_OF_DOCUMENTS = 0.5  # nothing refers to them
@@ -104,9 +106,8 @@ def _ranked_chunks(
     spelled = {} if FileRole.DOCUMENT in wanted_roles else types_spelled_out(snapshot, query, allowed)
     using, holding_all = uses_of_names(snapshot, query, allowed, lexical.keys() | dense.keys() | defining)
     if is_identifier(query):
-        asked = chunks_asked_for(
-            root, snapshot, query, allowed, is_known_name=bool(using) and not query.text.endswith("_")
-        )
+        is_known_name = bool(using) and not _MAY_BE_BEGINNING.fullmatch(query.text)
+        asked = chunks_asked_for(root, snapshot, query, allowed, is_known_name=is_known_name)
         if query.terms.identifiers:  # a compound name: what lacks it comes after
             asked.add_whole_name(using.keys() | defining)
     if allowed is not None:
