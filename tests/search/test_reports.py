@@ -65,6 +65,8 @@ def test_questions_names_and_messages_are_no_reports(text: str) -> None:
         TRACE,
         "Error: x\n    at g (/srv/b.js:2:1)\n    at f (/srv/a.js:1:1)",
         "panic: runtime error: nil\n\ngoroutine 1 [running]:\nmain.f(0x1)\n\t/go/src/a.go:12 +0x1d\nmain.main()",
+        "==1==ERROR: AddressSanitizer: heap-use-after-free\n    #0 0x4a in f src/a.c:280:5\n    #1 0x4b in g a.c:3:5",
+        "Program terminated with signal SIGSEGV, Segmentation fault.\n#0 f (x=0) at src/a.c:5\n#1 g () at src/b.c:7",
         "thread 'main' panicked at src/handle.rs:345:9:\nsomething unexpected\nnote: run with `RUST_BACKTRACE=1`",
     ],
 )

@@ -17,6 +17,7 @@ _MOST_WORDS_OF_A_QUESTION: Final = 20
 _MOST_LINES_OF_A_QUESTION: Final = 2
 _MOST_WORDS_OF_A_HEADLINE: Final = 40
 _LEAST_FRAMES: Final = 0.25  # share of the lines of a trace; in Python's, every second line is code
+_MOSTLY_FRAMES: Final = 0.5  # whatever the first line says
 _PROSE_WORDS: Final = 4
 
 _COMMENT: Final = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
@@ -24,7 +25,7 @@ _VERSION_LINE: Final = re.compile(r"[\s>*|-]*[\w .()/-]{1,40}?\s*(?:[:=|]|==|\s)
 _HEADING_MARK: Final = re.compile(r"[\s#>*-]*")
 _SENTENCE: Final = re.compile(r".*?[.?!](?=\s|\Z)")
 _MESSAGE: Final = re.compile(
-    r"[\w$.:\\ ]{0,200}(?:error|exception|warning|fatal|panic|traceback|thread)\b", re.IGNORECASE
+    r"[\w$.:\\ =*#!\[\]()-]{0,200}(?:error|exception|warning|fatal|panic|traceback|thread)\b", re.IGNORECASE
 )
 _WORD: Final = re.compile(r"[A-Za-z']+[,.:;]?")
 
@@ -51,9 +52,9 @@ def report_in(parsed: ParsedQuery) -> Report | None:
 def _is_trace(lines: list[str]) -> bool:
     """Return True if a text is a stack trace and little else."""
     first = lines[0]
-    if not _MESSAGE.match(first.strip()) and not places_in(first) and len(_WORD.findall(first)) >= _PROSE_WORDS:
-        return False
-    return sum(1 for line in lines if places_in(line.strip() + " ")) >= _LEAST_FRAMES * len(lines)
+    is_prose = not (_MESSAGE.match(first.strip()) or places_in(first)) and len(_WORD.findall(first)) >= _PROSE_WORDS
+    least = _MOSTLY_FRAMES if is_prose else _LEAST_FRAMES
+    return sum(1 for line in lines if places_in(line.strip() + " ")) >= least * len(lines)
 
 
 def _without_boilerplate(text: str) -> str:
