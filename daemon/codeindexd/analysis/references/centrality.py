@@ -30,7 +30,7 @@ CENTRALITY_VERSION: Final = 3
 _DAMPING: Final = 0.85
 _ROUNDS: Final = 30
 _MOST_DEFINING: Final = 5  # files; a name that more of them define does not say which one is meant
-_PER_STEP: Final = 0.5  # weight of a definition that is one directory farther away
+_PER_STEP: Final = 0.75  # weight of a definition that is one directory farther away
 _MOST_DEPTH: Final = 12  # of directories that are compared
 _LEAST_BYTES: Final = 3  # of a name; shorter ones are variables
 _DIGITS: Final = 4  # sums differ with their order in the last digits, and answers must not
@@ -93,8 +93,8 @@ class DefiningFiles:
         """Return the places (e,) of the files that the file at ``place`` refers to, and the weights (e,).
 
         ``used`` and ``counts`` are its :func:`used_names`. A file that defines several of them comes as often. A name
-        counts half as much with every step from one directory to the next, and half as much again if the file that
-        refers to it defines it, too.
+        counts three quarters as much with every step from one directory to the next, and again if the file that refers
+        to it defines it, too.
         """
         if not len(self._names):
             return _NO_EDGES
