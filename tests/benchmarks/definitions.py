@@ -5,9 +5,10 @@
 Only kinds that both know count (``SHARED``), and only names that somebody wrote: ctags invents some for anonymous
 structs and lambdas. Files in languages of which we know no definitions are not compared. Left out are what ctags takes
 for definitions although it is inside a function (indented constants and variables of JavaScript and TypeScript, and
-lines of Kotlin that are indented more than a member of their class), and names of TypeScript that do not follow a
-keyword, such as those of imported types. A clause of a function in Elixir and Haskell counts as found if it is within
-our definition of that function. ``--show`` lists the definitions that we lack or have on another line.
+lines of Kotlin that are indented more than a member of their class), names of TypeScript that do not follow a keyword,
+such as those of imported types, and names of JavaScript that ``require`` imports, which count with ``--imports``. A
+clause of a function in Elixir and Haskell counts as found if it is within our definition of that function. ``--show``
+lists the definitions that we lack or have on another line.
 """
 
 from __future__ import annotations
@@ -66,6 +67,8 @@ SHARED: Final = {
 _CLAUSES: Final = {"Elixir", "Haskell"}
 _LOCAL: Final = {"JavaScript": ("constant", "variable"), "TypeScript": ("constant", "variable")}
 _INVENTED: Final = ("__anon", "<lambda>", "AnonymousFunction")
+_VARIABLE: Final = re.compile(r"/\^\s+(?:const|let|var)\b")
+_REQUIRED: Final = re.compile(r"=\s*require\([^()]*\)(?:\.[\w$.]+)?[;,]?\s*(?://.*)?(?:\$/)?$")
 _SKIPPED: Final = {".git", "node_modules", "__pycache__", "site-packages"}
 _MOST_BYTES: Final = 1_000_000
 
@@ -99,8 +102,11 @@ def files_below(directories: Iterable[Path]) -> Iterator[str]:
                     yield str(path)
 
 
-def tags_of(paths: Sequence[str]) -> Iterator[Tag]:
-    """Yield the definitions that ctags finds in these files, of the kinds that we know too."""
+def tags_of(paths: Sequence[str], *, imports: bool) -> Iterator[Tag]:
+    """Yield the definitions that ctags finds in these files, of the kinds that we know too.
+
+    With ``imports``, the names that scripts of JavaScript import are among them.
+    """
     command = ["ctags", "--output-format=json", "--fields=+nKl", "--sort=no", "-f", "-", "-L", "-"]
     done = subprocess.run(command, input="\n".join(paths), capture_output=True, text=True, check=True, errors="replace")
     for line in done.stdout.splitlines():
@@ -111,7 +117,11 @@ def tags_of(paths: Sequence[str]) -> Iterator[Tag]:
         is_indented = tag.get("pattern", "").startswith(("/^ ", "/^\t"))
         if is_indented and (kind in _LOCAL.get(language, ()) or (language == "Kotlin" and _is_local(tag))):
             continue
+        if is_indented and language == "JavaScript" and _VARIABLE.match(tag["pattern"]):  # objects are classes to ctags
+            continue
         if language == "TypeScript" and _is_mistaken(tag):
+            continue
+        if language == "JavaScript" and not imports and _REQUIRED.search(tag["pattern"]):
             continue
         if kind in SHARED.get(language, "").split():
             yield Tag(tag["path"], language, kind, normal_name(tag["name"], language), tag["line"])
@@ -164,10 +174,10 @@ def ours_of(path: str, *, whole: bool) -> set[tuple[str, int]] | None:
     return names
 
 
-def compare(paths: Sequence[str]) -> Result:
+def compare(paths: Sequence[str], *, imports: bool) -> Result:
     """Compare the definitions of these files."""
     result = Result(Counter(), Counter(), defaultdict(list))
-    for path, tags in itertools.groupby(sorted(set(tags_of(paths))), key=lambda tag: tag.path):
+    for path, tags in itertools.groupby(sorted(set(tags_of(paths, imports=imports))), key=lambda tag: tag.path):
         of_file = list(tags)
         ours = ours_of(path, whole=of_file[0].language in _CLAUSES)
         if ours is None:
@@ -199,8 +209,9 @@ def main() -> int:
     parser.add_argument("--show", action="append", default=[], metavar="LANGUAGE[:KIND]")
     parser.add_argument("--most", type=int, default=40)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--imports", action="store_true", help="count names that require() imports")
     args = parser.parse_args()
-    result = compare(list(files_below(args.directories)))
+    result = compare(list(files_below(args.directories)), imports=args.imports)
     for language, total in result.total.most_common():
         share = 100 * result.found[language] / total
         kinds = ", ".join(f"{kind} {n}" for kind, n in Counter(t.kind for t in result.missed[language]).most_common(6))
