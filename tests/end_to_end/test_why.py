@@ -211,12 +211,23 @@ def test_a_file_in_a_submodule(daemon: RealDaemon, indexed: TestRepository, tmp_
     _, found = run(daemon, indexed.top, "why", "library/part.py:1")
     assert [one["subject"] for one in found["commits"]] == ["Begin the library"]
     code, found = run(daemon, indexed.top, "history", "library/part.py")
-    assert code == 5
-    assert "is in a repository of its own" in found["error"]["message"]
-    assert f"git -C {indexed.top / 'library'} log part.py;" in found["error"]["hint"]  # adding it changes nothing
-    _, found = run(daemon, indexed.top / "library", "log", "-n", "1")
-    assert found["commits"][0]["subject"] == "Use the library"
-    assert f"{indexed.top / 'library'} is in a repository of its own" in found["notes"][0]
+    assert (code, [one["subject"] for one in found["commits"]]) == (0, ["Begin the library"])
+    assert Path(found["root"], found["path"]) == indexed.top / "library" / "part.py"
+    for directory, query, expected in [
+        (indexed.top / "library", "", ["Begin the library"]),
+        (indexed.top, "path:library/part.py", ["Begin the library"]),
+        (indexed.top, "", ["Use the library", "Close later", "Refresh thrice (#12)", "Begin"]),
+    ]:
+        _, found = run(daemon, directory, "log", query)
+        assert [one["subject"] for one in found["commits"]] == expected
+        assert "notes" not in found
+    _, found = run(daemon, indexed.top, "log", "/Begin the library/")
+    assert found["commits"] == []
+    assert "1 repository inside it was not: ask in its directory" in found["notes"][-1]
+    hits = run(daemon, indexed.top, "search", "--last-commit", "part", "-n", "1")[1]["hits"]
+    assert hits[0]["last_commit"]["subject"] == "Begin the library"
+    (status,) = daemon.call("status")["roots"]
+    assert [(one["path"], one["commits"]) for one in status["nested_histories"]] == [("library", 1)]
     _, found = run(daemon, indexed.top / "src", "log", f"path:{indexed.top}/src/**", "-n", "1")
     assert (found["commits"][0]["subject"], "notes" in found) == ("Close later", False)
 

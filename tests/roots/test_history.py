@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ import pytest
 
 from codeindexd.errors import NoHistoryError
 from codeindexd.indexing import history
+from codeindexd.indexing.history import HistoryIndexer
 from codeindexd.indexing.history_status import HistoryPhase
 from codeindexd.roots import Root
 from codeindexd.roots.verify import verify
@@ -31,7 +33,11 @@ async def complete(root: Root) -> None:
 
 
 def ids_of(root: Root) -> list[bytes]:
-    with root.history.snapshot() as snapshot:
+    return ids_in(root.history)
+
+
+def ids_in(history: HistoryIndexer) -> list[bytes]:
+    with history.snapshot() as snapshot:
         order = snapshot.order.tolist()
         ids = snapshot.ids(order)
         return [ids[number] for number in order]
@@ -263,6 +269,35 @@ async def test_no_repository_and_one_that_appears(tmp_path: Path) -> None:
         repo.commit("first", {"a": "1\n"})
         await eventually(lambda: root.history.status().phase is HistoryPhase.COMPLETE, seconds=30)
         assert ids_of(root) == repo.log()
+
+
+async def test_repositories_inside_a_directory_without_one(tmp_path: Path) -> None:
+    async with harness(tmp_path) as place:
+        first = GitRepositoryForTests(place.path / "first")
+        first.commit("begin", {"a.py": "x = 1\n"})
+        async with place.running() as root:
+            await eventually(lambda: len(root.histories) == 2, seconds=60)
+            await root.sync(60)
+            history, below = root.history_of(b"first/a.py")
+            assert (below, ids_in(history)) == (b"a.py", first.log())
+            assert root.history_of(b"other.py") == (root.history, b"other.py")
+
+            second = GitRepositoryForTests(place.path / "group" / "second")
+            second.commit("another", {"b.py": "x = 2\n"})
+            first.commit("more", {"a.py": "x = 2\n"})
+            await eventually(lambda: len(root.histories) == 3, seconds=60)
+            await root.sync(60)
+            assert [ids_in(one) for one in root.histories_at(b"")] == [first.log(), second.log()]
+            assert [ids_in(one) for one in root.histories_at(b"group")] == [second.log()]
+            checked = await verified(root)
+            assert (checked["commits_checked"], checked["differences"]) == (3, [])
+
+            shutil.rmtree(first.path)
+            await eventually(lambda: len(root.histories) == 2, seconds=60)
+            assert root.history_of(b"first/a.py") == (root.history, b"first/a.py")
+        async with place.running() as root:
+            await eventually(lambda: len(root.histories) == 2, seconds=60)
+            assert ids_in(root.history_of(b"group/second")[0]) == second.log()
 
 
 async def test_a_shallow_clone_that_is_deepened(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         ExplainResult,
         Failure,
         HistoryEntry,
+        NestedHistoryEntry,
         RootsResult,
         RootStatus,
         StatusResult,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _STYLES = {"fresh": "good", "degraded": "bad", "missing": "bad"}
 _MAX_FAILURES = 10
 _MAX_DIFFERENCES = 20
+_MAX_NESTED = 10
 
 
 def roots(terminal: Terminal, result: RootsResult) -> None:
@@ -95,6 +97,7 @@ def _details(terminal: Terminal, root: RootStatus, now: float) -> None:
     lines = []
     if known := history(root.get("history")):
         lines.append(known)
+    lines += nested_histories(root.get("nested_histories", []))
     if root["pending_files"]:
         lines.append(progress.describe(root["progress"]))
     for problem in root.get("problems", []):
@@ -140,6 +143,19 @@ def history(entry: HistoryEntry | None) -> str:
         *([safe(entry["reason"])] if entry.get("reason") else []),
     ]
     return ", ".join([counts, *notes])
+
+
+def nested_histories(entries: Sequence[NestedHistoryEntry]) -> list[str]:
+    """Return how far the histories of repositories inside a root are: the unfinished ones, or else their number."""
+    if not entries:
+        return []
+    commits = sum(entry["commits"] for entry in entries)
+    lines = [f"repositories inside: {len(entries):,}, with {quantity(commits, 'commit')}"]
+    telling = [entry for entry in entries if entry["state"] == "indexing" or entry.get("reason")]
+    lines += [f"  {safe_line(entry['path'])}: {told}" for entry in telling[:_MAX_NESTED] if (told := history(entry))]
+    if waiting := sum(entry["state"] == "waiting" for entry in entries):
+        lines.append(f"  {waiting:,} not read yet")
+    return lines
 
 
 def _busy(file: BusyFile) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from codeindexd.cli.columns import cut, cut_start, width_of
@@ -12,7 +12,7 @@ from codeindexd.cli.terminal import Terminal, safe, safe_line
 from codeindexd.quantities import quantity
 
 if TYPE_CHECKING:
-    from codeindexd.client.results import HistoryEntry, Progress, RootEntry
+    from codeindexd.client.results import HistoryEntry, NestedHistoryEntry, Progress, RootEntry
 
 _SHORTEST_PATH = 8
 
@@ -140,10 +140,16 @@ def summary(root: RootEntry, *, seconds: float = 0.0, skipped: Mapping[str, int]
     return f"{text} (left out: {left_out(skipped)})" if skipped else text
 
 
-def history_summary(history: HistoryEntry | None) -> str:
-    """Return a line about the history of a root that was just indexed; "" if it has none."""
-    if history is None or history["state"] not in ("indexing", "complete"):
-        return ""
+def history_summary(history: HistoryEntry | None, nested: Sequence[NestedHistoryEntry] = ()) -> str:
+    """Return a line about the histories of a root that was just indexed, or of repositories in it; "" for none."""
+    inside = quantity(len(nested), "repository inside", "repositories inside")
+    if history is not None and history["state"] in ("indexing", "complete"):
+        own = _own_history(history)
+        return f"{own}; {inside}" if nested else own
+    return f"history: of {inside}, in the background: codeindex status" if nested else ""
+
+
+def _own_history(history: HistoryEntry) -> str:
     if history["state"] == "complete":
         return f"history: {quantity(history['commits'], 'commit')}"
     if not history["total"]:

@@ -738,6 +738,13 @@ class HistoryEntry(TypedDict):
     hint: NotRequired[str]
 
 
+class NestedHistoryEntry(HistoryEntry):
+    """The status of the history of a repository inside a root, in the directory ``path`` of it."""
+
+    path: str
+    path_b64: NotRequired[str]
+
+
 class RootStatus(TypedDict):
     """Health of one root."""
 
@@ -761,6 +768,7 @@ class RootStatus(TypedDict):
     busy: NotRequired[list[BusyFile]]
     progress: Progress
     history: NotRequired[HistoryEntry]
+    nested_histories: NotRequired[list[NestedHistoryEntry]]
     stages: dict[str, Stage]
 
 

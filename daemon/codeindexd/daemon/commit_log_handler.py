@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
 
 from codeindexd.analysis.history.location import GitLocation, locate
 from codeindexd.daemon import commit_log_responses
-from codeindexd.daemon.request_paths import paths_of
+from codeindexd.daemon.request_paths import path_below, paths_of
 from codeindexd.daemon.server import Connection, Handler, Params, Result
 from codeindexd.errors import NoHistoryError, TimedOutError
+from codeindexd.indexing.history import HistoryIndexer
 from codeindexd.protocol.places import bytes_of_path, path_to_json
+from codeindexd.quantities import quantity
 from codeindexd.roots import Root
 from codeindexd.roots.supervisor import RootSupervisor
 from codeindexd.search.history.last_commit import last_commits
@@ -29,9 +32,9 @@ _DEFAULT_LIMIT = 10
 _SYNC_S = 30.0  # that a question waits for a history to be complete
 
 
-async def catch_up_briefly(roots: Sequence[Root]) -> list[str]:
+async def catch_up_briefly(histories: Sequence[HistoryIndexer]) -> list[str]:
     """Wait briefly until the commits made before the call are indexed, and return notes on those that are not."""
-    return [note for note in await run_all([root.history.catch_up for root in roots]) if note]
+    return [note for note in await run_all([history.catch_up for history in histories]) if note]
 
 
 def with_notes(result: Result, notes: Sequence[str]) -> Result:
@@ -41,13 +44,42 @@ def with_notes(result: Result, notes: Sequence[str]) -> Result:
     return result
 
 
-def own_repository(root: Root, place: Path) -> GitLocation | None:
-    """Return the repository of a place if it is not that of its root, but a submodule, for example. Blocking.
+def own_repository(history: HistoryIndexer, place: Path) -> GitLocation | None:
+    """Return the repository of a place if it is not the one of ``history``, but one inside it. Blocking.
 
     Raises NoHistoryError if there is no repository.
     """
-    own, around = locate(place if place.is_dir() else place.parent), locate(root.spec.path)
+    own, around = locate(place if place.is_dir() else place.parent), locate(history.path)
     return None if own.git_dir == around.git_dir else own
+
+
+def histories_asked(
+    roots: Sequence[Root], asked: Sequence[Path], globs: Sequence[str] = ()
+) -> dict[HistoryIndexer, Root]:
+    """Return the histories that a question about some directories means, with their roots.
+
+    Without directories, those of the roots. If path filters name a repository inside one of them, its history, too.
+    """
+    found: dict[HistoryIndexer, Root] = {}
+    for root in roots:
+        below = [path_below(root, place) for place in asked]
+        for path in [path for path in below if not path.startswith(b"/")] or [b""]:
+            found.update(dict.fromkeys(root.histories_at(path), root))
+        for history in root.histories[1:]:
+            if any(str(root.spec.path / glob).startswith(f"{history.path}/") for glob in globs):
+                found.setdefault(history, root)
+    return found
+
+
+def _notes_on_unsearched(roots: Sequence[Root], searched: Collection[HistoryIndexer]) -> list[str]:
+    """Return notes on repositories inside roots that were not searched, though the root was."""
+    notes = []
+    for root in roots:
+        others = [history for history in root.histories if history not in searched and history.is_available]
+        if root.history in searched and others:
+            inside = quantity(len(others), "repository inside it was", "repositories inside it were")
+            notes.append(f"only the commits of {root.spec.path} were searched; {inside} not: ask in its directory")
+    return notes
 
 
 def _root_entry(root: Root) -> str:
@@ -79,69 +111,75 @@ class CommitLogHandler:
         query = parse_commit_query(params["query"], now=datetime.now().astimezone())
         asked = paths_of(params["roots"])
         roots = await self._roots.roots_indexing(asked)
-        is_incomplete = params["sync"] and not await self._sync(roots)
-        behind = [] if params["sync"] else await catch_up_briefly(roots)
+        histories = histories_asked(roots, asked or (), query.include)
+        is_incomplete = params["sync"] and not await self._sync(roots, list(histories))
+        behind = [] if params["sync"] else await catch_up_briefly(list(histories))
         limit = params["limit"] or _DEFAULT_LIMIT
         try:
-            result = await anyio.to_thread.run_sync(self._log, roots, params["query"], query, limit, began)
+            result = await anyio.to_thread.run_sync(self._log, histories, params["query"], query, limit, began)
         except NoHistoryError as error:
             if is_incomplete:
                 raise TimedOutError(f"{error.message}, after {_SYNC_S:g} s", hint=error.hint) from error
             raise
         if is_incomplete:
             behind.append(f"the history was not complete after {_SYNC_S:g} s")
+        if not result["commits"]:
+            behind += _notes_on_unsearched(roots, histories)
         return with_notes(result, [*behind, *await self._notes_on_other_repositories(asked or ())])
 
     async def _notes_on_other_repositories(self, asked: Sequence[Path]) -> list[str]:
-        """Return a note on each directory whose commits are not those of its root, such as a submodule."""
+        """Return a note on each directory whose repository has no history of its own here, because it is new."""
         notes = []
         for place in asked:
             root = await self._roots.root_indexing(place)
+            history, _ = root.history_of(path_below(root, place))
             with suppress(NoHistoryError):
-                if place != root.spec.path and await anyio.to_thread.run_sync(own_repository, root, place) is not None:
+                if place != history.path and await anyio.to_thread.run_sync(own_repository, history, place) is not None:
                     notes.append(
-                        f"{place} is in a repository of its own, which is not searched; these are commits of "
-                        f"{root.spec.path}"
+                        f"{place} is in a repository of its own, which is not searched yet; these are commits of "
+                        f"{history.path}"
                     )
         return notes
 
-    async def _sync(self, roots: Sequence[Root]) -> bool:
+    async def _sync(self, roots: Sequence[Root], histories: Sequence[HistoryIndexer]) -> bool:
         """Wait until earlier changes and all commits are indexed; return False if that takes too long."""
         await self._sync_all(roots)
         with anyio.move_on_after(_SYNC_S) as scope:
-            await run_all(partial(root.history.sync, completely=True) for root in roots)
+            await run_all(partial(history.sync, completely=True) for history in histories)
         return not scope.cancelled_caught
 
-    def _log(self, roots: Sequence[Root], text: str, query: CommitQuery, limit: int, began: float) -> Result:
-        found: list[tuple[Root, CommitHit, bytes]] = []
+    def _log(
+        self, histories: Mapping[HistoryIndexer, Root], text: str, query: CommitQuery, limit: int, began: float
+    ) -> Result:
+        found: list[tuple[HistoryIndexer, CommitHit, bytes]] = []
         searched, is_ranked = 0, False
         notes: list[str] = []
-        with_history: list[Root] = []
+        searchable: list[HistoryIndexer] = []
         refused: list[NoHistoryError] = []
-        for root in roots:
+        for history, root in histories.items():
             try:
-                with root.history.snapshot() as snapshot:
-                    below = query.below(str(root.spec.path))
+                with history.snapshot() as snapshot:
+                    below = query.below(str(history.path)).below(str(history.path.relative_to(root.spec.path)))
                     answer: LogAnswer = self._commits.log(snapshot, below, limit)
-                    found += [(root, hit, snapshot.view.prefix) for hit in answer.hits]
+                    found += [(history, hit, snapshot.view.prefix) for hit in answer.hits]
             except NoHistoryError as error:
                 refused.append(error)
                 continue
-            with_history.append(root)
+            searchable.append(history)
             searched += answer.searched
             is_ranked |= answer.is_ranked
             notes += answer.notes
-        if refused and not with_history:
+        if refused and not searchable:
             raise refused[0]
-        notes += commit_log_responses.notes_on(with_history)
+        notes += commit_log_responses.notes_on(searchable)
         notes += [error.message for error in refused]
-        distinct: dict[bytes, tuple[Root, CommitHit, bytes]] = {}
+        distinct: dict[bytes, tuple[HistoryIndexer, CommitHit, bytes]] = {}
         for entry in found:  # clones of a repository have the same commits
             distinct.setdefault(entry[1].commit.id, entry)
         ordered = list(distinct.values())
         if is_ranked:
             ordered.sort(key=lambda entry: -entry[1].score)
-        elif len(with_history) > 1:
+        elif len(searchable) > 1:
             ordered.sort(key=lambda entry: -entry[1].commit.commit_time)
         return {
             "query": text,
@@ -154,26 +192,29 @@ class CommitLogHandler:
 
     async def add_last_commits(self, roots: Sequence[Root], result: Result) -> None:
         """Add ``last_commit`` to the hits of a search, and notes on histories that cannot tell."""
-        shown = {hit["root"] for hit in result["hits"]}
-        with_notes(result, await catch_up_briefly([root for root in roots if _root_entry(root) in shown]))
-        await anyio.to_thread.run_sync(self._add_last_commits, roots, result)
+        by_history: dict[HistoryIndexer, list[tuple[dict[str, Any], bytes]]] = {}
+        by_shown = {_root_entry(root): root for root in roots}
+        for hit in result["hits"]:
+            if (root := by_shown.get(hit["root"])) is not None:
+                history, path = root.history_of(bytes_of_path(hit["path"]))
+                by_history.setdefault(history, []).append((hit, path))
+        with_notes(result, await catch_up_briefly(list(by_history)))
+        await anyio.to_thread.run_sync(self._add_last_commits, by_history, result)
 
     @staticmethod
-    def _add_last_commits(roots: Sequence[Root], result: Result) -> None:
+    def _add_last_commits(
+        by_history: Mapping[HistoryIndexer, Sequence[tuple[dict[str, Any], bytes]]], result: Result
+    ) -> None:
         notes: list[str] = []
-        for root in roots:
-            shown = _root_entry(root)
-            hits = [hit for hit in result["hits"] if hit["root"] == shown]
-            if not hits:
-                continue
-            places = [(bytes_of_path(hit["path"]), hit["symbol"] or "") for hit in hits]
+        for history, hits in by_history.items():
+            places = [(path, hit["symbol"] or "") for hit, path in hits]
             try:
-                with root.history.snapshot() as snapshot:
+                with history.snapshot() as snapshot:
                     found = last_commits(snapshot, places)
             except NoHistoryError as error:
                 notes.append(error.message)
                 continue
-            for hit, last in zip(hits, found, strict=True):
+            for (hit, _), last in zip(hits, found, strict=True):
                 hit["last_commit"] = commit_log_responses.last_commit_entry(last) if last else None
-            notes += commit_log_responses.notes_on([root])
+            notes += commit_log_responses.notes_on([history])
         with_notes(result, notes)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
 from codeindexd.analysis.history.record import Change
 from codeindexd.daemon.commit_entries import commit_entry, date_of, unfinished_note
+from codeindexd.indexing.history import HistoryIndexer
 from codeindexd.indexing.history_status import HistoryPhase, HistoryStatus
 from codeindexd.protocol.places import path_to_json
 from codeindexd.quantities import quantity
-from codeindexd.roots import Root
 from codeindexd.search.history.last_commit import LastCommit
 from codeindexd.search.history.log import CommitHit
 
@@ -22,11 +23,11 @@ _MOST_DEFINITIONS = 20
 Entry = dict[str, Any]
 
 
-def hit_entry(root: Root, hit: CommitHit, prefix: bytes) -> Entry:
-    """Return a commit in the result of ``history.log``; its paths are relative to the root."""
+def hit_entry(history: HistoryIndexer, hit: CommitHit, prefix: bytes) -> Entry:
+    """Return a commit in the result of ``history.log``; its paths are relative to the root, or a repository in it."""
     return {
         **commit_entry(hit.commit, short_id=hit.short_id),
-        **path_to_json(root.spec.raw, key="root"),
+        **path_to_json(os.fsencode(history.path), key="root"),
         "score": hit.score,
         "lines": list(hit.lines),
         "files": len(hit.changes) + hit.commit.changes_left_out,
@@ -60,12 +61,12 @@ def last_commit_entry(found: LastCommit) -> Entry:
     }
 
 
-def notes_on(roots: Sequence[Root]) -> list[str]:
-    """Return what the histories of some roots lack, as sentences for users."""
+def notes_on(histories: Sequence[HistoryIndexer]) -> list[str]:
+    """Return what some histories lack, as sentences for users."""
     return [
-        f"{root.spec.path}: {note}" if len(roots) > 1 else note
-        for root in roots
-        for note in _notes(root.history.status())
+        f"{history.path}: {note}" if len(histories) > 1 else note
+        for history in histories
+        for note in _notes(history.status())
     ]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -98,10 +100,10 @@ def why(
     }
 
 
-def of_path(root: Root, path: bytes, found: FileChanges, *, took_s: float) -> Entry:
-    """Return the result of ``history.of`` for a file or directory."""
+def of_path(top: Path, path: bytes, found: FileChanges, *, took_s: float) -> Entry:
+    """Return the result of ``history.of`` for a file or directory below ``top``, the root or a repository in it."""
     return {
-        **path_to_json(root.spec.raw, key="root"),
+        **_root(top),
         **path_to_json(path),
         "commits": [
             {
@@ -151,7 +153,7 @@ def of_definitions(
 
 
 def of_former(
-    name: str, touched: Sequence[tuple[Root, Sequence[TouchedDefinition]]], similar: Sequence[str], *, took_s: float
+    name: str, touched: Sequence[tuple[Path, Sequence[TouchedDefinition]]], similar: Sequence[str], *, took_s: float
 ) -> Entry:
     """Return the result of ``history.of`` for a name that has no definition now."""
     entries = [
@@ -161,7 +163,7 @@ def of_former(
                 **commit_entry(former.commit, short_id=former.short_id),
                 "changed": [
                     {
-                        **path_to_json(root.spec.raw, key="root"),
+                        **_root(top),
                         **path_to_json(path.removeprefix(former.prefix)),
                         "symbol": symbol,
                     }
@@ -169,7 +171,7 @@ def of_former(
                 ],
             },
         )
-        for root, found in touched
+        for top, found in touched
         for former in found
     ]
     entries.sort(key=lambda entry: -entry[0])
@@ -187,12 +189,12 @@ def of_former(
     }
 
 
-def together_with_path(root: Root, path: bytes, found: TogetherFiles, *, limit: int, took_s: float) -> Entry:
-    """Return the result of ``history.together`` for a file or directory."""
+def together_with_path(top: Path, path: bytes, found: TogetherFiles, *, limit: int, took_s: float) -> Entry:
+    """Return the result of ``history.together`` for a file or directory below ``top``, as in :func:`of_path`."""
     companions = found.found
     files = [companion for companion in companions.found if companion.item.startswith(found.prefix)]
     return {
-        **path_to_json(root.spec.raw, key="root"),
+        **_root(top),
         **path_to_json(path),
         "commits": companions.counted,
         "large_commits": companions.large,
@@ -202,12 +204,12 @@ def together_with_path(root: Root, path: bytes, found: TogetherFiles, *, limit: 
     }
 
 
-def together_with_definition(root: Root, name: str, found: TogetherDefinitions, *, limit: int, took_s: float) -> Entry:
-    """Return the result of ``history.together`` for a definition."""
+def together_with_definition(top: Path, name: str, found: TogetherDefinitions, *, limit: int, took_s: float) -> Entry:
+    """Return the result of ``history.together`` for a definition below ``top``, as in :func:`of_path`."""
     definitions = [companion for companion in found.definitions.found if companion.item[0].startswith(found.prefix)]
     files = [companion for companion in found.files.found if companion.item.startswith(found.prefix)]
     return {
-        **path_to_json(root.spec.raw, key="root"),
+        **_root(top),
         "name": name,
         "symbols": list(found.names),
         "commits": found.files.counted,
@@ -301,6 +303,10 @@ def _changed_entry(change: ChangedLines, commit: Commit) -> Entry:
 
 def _ranges(change: ChangedLines) -> Entry:
     return {**_original(change.path), "lines": [[start + 1, end] for start, end in change.ranges]}
+
+
+def _root(top: Path) -> Entry:
+    return path_to_json(os.fsencode(top), key="root")
 
 
 def _original(path: bytes) -> Entry:

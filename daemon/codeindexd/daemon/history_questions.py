@@ -28,6 +28,7 @@ from codeindexd.errors import (
     UsageError,
 )
 from codeindexd.indexing import history_jobs, mailmaps
+from codeindexd.indexing.history import HistoryIndexer
 from codeindexd.indexing.history_requests import LinesAnswer, LinesRequest, Repository
 from codeindexd.indexing.history_status import HistoryPhase
 from codeindexd.indexing.line_questions import LineAnswer, LineQuestion
@@ -74,12 +75,13 @@ class HistoryQuestions:
         around = answers.extent_of(definition) if definition is not None else (first, last)
         lines = {"first": first, "last": last}
         changed = {"changed_first": around[0], "changed_last": around[1], "limit": limit} if limit else {}
-        if definition is None or root.history.status().phase is not HistoryPhase.COMPLETE:
+        history, below = root.history_of(path)
+        if definition is None or history.status().phase is not HistoryPhase.COMPLETE:
             found, earlier = await self._ask(root, path, **lines, **changed), None
         else:
             found = await self._ask(root, path, **lines)
             name = definition.target.definition.qualified
-            earlier = await anyio.to_thread.run_sync(partial(_earlier, root, path, name, found, limit))
+            earlier = await anyio.to_thread.run_sync(partial(_earlier, history, below, name, found, limit))
             if earlier is None:  # the index has the definition under another name
                 found = await self._ask(root, path, **lines, **changed)
         return answers.why(root, path, (first, last), definition, found, earlier, took_s=time.perf_counter() - started)
@@ -96,10 +98,11 @@ class HistoryQuestions:
         if params["path"]:
             root, path = await self._file(params["path"])
             if not params["line"]:
-                await anyio.to_thread.run_sync(_check_repository, root, path)
-                found = await anyio.to_thread.run_sync(changes.of_path, root.history, path, limit)
+                history, below = await anyio.to_thread.run_sync(_history_of, root, path)
+                found = await anyio.to_thread.run_sync(changes.of_path, history, below, limit)
                 notes = [] if found.commits else await anyio.to_thread.run_sync(_notes_on_uncommitted, root, path)
-                return with_notes(answers.of_path(root, path, found, took_s=time.perf_counter() - started), notes)
+                result = answers.of_path(history.path, below, found, took_s=time.perf_counter() - started)
+                return with_notes(result, notes)
             definition = await self._definition_at(root, path, params["line"])
             if definition is None:
                 raise UsageError(
@@ -112,8 +115,9 @@ class HistoryQuestions:
         if not definitions:
             touched = await self._touched(params, limit)
             if not touched and (removed := await self._removed_path(params)) is not None:
-                found = await anyio.to_thread.run_sync(changes.of_path, removed[0].history, removed[1], limit)
-                return answers.of_path(*removed, found, took_s=time.perf_counter() - started)
+                history, below = removed
+                found = await anyio.to_thread.run_sync(changes.of_path, history, below, limit)
+                return answers.of_path(history.path, below, found, took_s=time.perf_counter() - started)
             return answers.of_former(params["name"], touched, similar, took_s=time.perf_counter() - started)
         histories = await _gather_answers(
             partial(self._history_of, definition, limit) for definition in definitions[:_MOST_DEFINITIONS]
@@ -136,38 +140,35 @@ class HistoryQuestions:
         limit = params["limit"]
         if params["path"]:
             root, path = await self._file(params["path"])
-            if not path:
+            history, below = await anyio.to_thread.run_sync(_history_of, root, path)
+            if not below:
+                what = "root" if history is root.history else "repository"
                 raise UsageError(
-                    f"{root.spec.path} is the whole root, so nothing else changes with it",
+                    f"{history.path} is the whole {what}, so nothing else changes with it",
                     hint="ask about a file or a directory in it",
                 )
-            return await self._together_with_path(root, path, limit, started)
-        roots = await self._roots_asked_by_name(params)
-        for root, found in await _gather_answers(
-            partial(_together_with_definition, root, params["name"]) for root in roots
+            return await _together_with_path(history, below, limit, started)
+        histories = await self._histories_asked_by_name(params)
+        for history, found in await _gather_answers(
+            partial(_together_with_definition, history, params["name"]) for history in histories
         ):
             if found is not None:
                 return answers.together_with_definition(
-                    root, params["name"], found, limit=limit, took_s=time.perf_counter() - started
+                    history.path, params["name"], found, limit=limit, took_s=time.perf_counter() - started
                 )
         if (removed := await self._removed_path(params)) is not None:
-            return await self._together_with_path(*removed, limit, started)
+            return await _together_with_path(*removed, limit, started)
         _, similar = await self._definitions_named(params)
         return answers.together_with_nothing(params["name"], similar, took_s=time.perf_counter() - started)
-
-    @staticmethod
-    async def _together_with_path(root: Root, path: bytes, limit: int, started: float) -> Result:
-        await anyio.to_thread.run_sync(_check_repository, root, path)
-        files = await anyio.to_thread.run_sync(changes.together_with_path, root.history, path)
-        return answers.together_with_path(root, path, files, limit=limit, took_s=time.perf_counter() - started)
 
     # steps
 
     async def _catch_up_briefly(self, params: Params) -> list[str]:
         """Wait briefly for new commits of the roots of a question; return notes on those that are missing."""
         if params["path"]:
-            return await catch_up_briefly([await self._roots.root_indexing(path_of(params["path"]))])
-        return await catch_up_briefly(await self._roots_asked_by_name(params))
+            root, path = await self._file(params["path"])
+            return await catch_up_briefly([root.history_of(path)[0]])
+        return await catch_up_briefly(await self._histories_asked_by_name(params))
 
     async def _file(self, raw: Any) -> tuple[Root, bytes]:
         path = path_of(raw)
@@ -187,6 +188,11 @@ class HistoryQuestions:
             raise UsageError("name and path are missing", hint="give the name of a definition, or a path")
         return await self._roots.roots_indexing(paths_of(params["roots"]))
 
+    async def _histories_asked_by_name(self, params: Params) -> list[HistoryIndexer]:
+        """Return the histories of these roots and of the repositories in them, as far as there are any."""
+        histories = [history for root in await self._roots_asked_by_name(params) for history in root.histories]
+        return [history for history in histories if history.is_available] or histories[:1]
+
     async def _definitions_named(self, params: Params) -> tuple[list[ShownDefinition], list[str]]:
         found = await self._graph.definitions(await self._roots_asked_by_name(params), params["name"])
         return found.targets, found.similar
@@ -204,13 +210,15 @@ class HistoryQuestions:
         )
         return answers.DefinitionHistory(root, definition, found)
 
-    async def _touched(self, params: Params, limit: int) -> list[tuple[Root, list[TouchedDefinition]]]:
-        """Return the commits that touched a definition that no longer exists."""
-        roots = await self._roots.roots_indexing(paths_of(params["roots"]))
-        every = await _gather_answers(partial(_commits_that_touched, root, params["name"], limit) for root in roots)
-        return [(root, touched) for root, touched in every if touched]
+    async def _touched(self, params: Params, limit: int) -> list[tuple[Path, list[TouchedDefinition]]]:
+        """Return the commits that touched a definition that no longer exists, by the places of their histories."""
+        histories = await self._histories_asked_by_name(params)
+        every = await _gather_answers(
+            partial(_commits_that_touched, history, params["name"], limit) for history in histories
+        )
+        return [(history.path, touched) for history, touched in every if touched]
 
-    async def _removed_path(self, params: Params) -> tuple[Root, bytes] | None:
+    async def _removed_path(self, params: Params) -> tuple[HistoryIndexer, bytes] | None:
         """Return the file or directory that a name means although it is gone: one that some commit changed.
 
         It is looked for where the roots of the question are, or the directories in them that were given instead.
@@ -220,13 +228,14 @@ class HistoryQuestions:
         for place in places:
             try:
                 root, path = await self._file(place / params["name"])
-                is_known = await anyio.to_thread.run_sync(changes.is_known_path, root.history, path)
+                history, below = root.history_of(path)
+                is_known = await anyio.to_thread.run_sync(changes.is_known_path, history, below)
             except (NotIndexedError, ValueError):  # an absolute path elsewhere, or a name that cannot be one
                 continue
             except NoHistoryError:  # that of another root may know it
                 continue
             if is_known:
-                return root, path
+                return history, below
         return None
 
     async def _ask(self, root: Root, path: bytes, **lines: int) -> LineAnswer:
@@ -238,13 +247,14 @@ class HistoryQuestions:
                 f"{root.spec.path} is in a bare repository, so no files are checked out in it",
                 hint="add one of its worktrees instead: codeindex add PATH",
             )
-        database = await anyio.to_thread.run_sync(root.history.database)
+        history, _ = root.history_of(path)
+        database = await anyio.to_thread.run_sync(history.database)
         question = LineQuestion(root.spec.raw, path, os.fsencode(git.location.top), git.path, **lines)
         request = LinesRequest(
             Repository.of(git.location, git.heads), os.fsencode(database) if database is not None else b"", question
         )
         # without an index it may take long, and the worker for urgent jobs has to be free for saved files
-        is_quick = root.history.status().phase is HistoryPhase.COMPLETE
+        is_quick = history.status().phase is HistoryPhase.COMPLETE
         about = root.spec.path / os.fsdecode(path)
         answer = (await history_jobs.ask(self._pool, request, LinesAnswer, about=about, urgent=is_quick)).answer
         mailmap = await anyio.to_thread.run_sync(mailmaps.SHARED.of_work_tree, git.location.top)
@@ -268,12 +278,21 @@ async def _gather_answers(questions: Iterable[Callable[[], Awaitable[T]]]) -> li
     return found
 
 
-async def _together_with_definition(root: Root, name: str) -> tuple[Root, TogetherDefinitions | None]:
-    return root, await anyio.to_thread.run_sync(changes.together_with_definition, root.history, name)
+async def _together_with_path(history: HistoryIndexer, path: bytes, limit: int, started: float) -> Result:
+    files = await anyio.to_thread.run_sync(changes.together_with_path, history, path)
+    return answers.together_with_path(history.path, path, files, limit=limit, took_s=time.perf_counter() - started)
 
 
-async def _commits_that_touched(root: Root, name: str, limit: int) -> tuple[Root, list[TouchedDefinition]]:
-    return root, await anyio.to_thread.run_sync(changes.of_name, root.history, name, limit)
+async def _together_with_definition(
+    history: HistoryIndexer, name: str
+) -> tuple[HistoryIndexer, TogetherDefinitions | None]:
+    return history, await anyio.to_thread.run_sync(changes.together_with_definition, history, name)
+
+
+async def _commits_that_touched(
+    history: HistoryIndexer, name: str, limit: int
+) -> tuple[HistoryIndexer, list[TouchedDefinition]]:
+    return history, await anyio.to_thread.run_sync(changes.of_name, history, name, limit)
 
 
 def _notes_on_uncommitted(root: Root, path: bytes) -> list[str]:
@@ -306,12 +325,12 @@ def _repository_of(root: Root, path: bytes) -> _Git:
 
 
 def _earlier(
-    root: Root, path: bytes, name: str, found: LineAnswer, limit: int
+    history: HistoryIndexer, path: bytes, name: str, found: LineAnswer, limit: int
 ) -> tuple[list[TouchedDefinition], bool] | None:
     """Return the earlier commits that the indexed history knows of a definition; None if it cannot say. Blocking."""
     times = [commit.commit_time for commit in found.commits]
     return changes.of_definition(
-        root.history,
+        history,
         path,
         name,
         older_than=max(times, default=math.inf),
@@ -320,20 +339,37 @@ def _earlier(
     )
 
 
-def _check_repository(root: Root, path: bytes) -> None:
-    """Raise NoHistoryError if a path is in another repository than its root, such as in a submodule. Blocking.
+def _history_of(root: Root, path: bytes) -> tuple[HistoryIndexer, bytes]:
+    """Return the history that has a path of a root, and the path below its directory. Blocking.
 
-    The directory of a submodule has a history in the root's repository: of the commits that were checked out in it.
+    The directory of a submodule has a history in the repository around it: of the commits that were checked out in it.
+    Raises NoHistoryError if a path is in a repository inside the root whose history is not known.
     """
+    history, below = root.history_of(path)
+    around, outer = root.history_of(path.rpartition(b"/")[0])
+    if not below and history is not root.history and around is not history:
+        whole = b"/".join(filter(None, [outer, path.rpartition(b"/")[2]]))
+        if _knows(around, whole):
+            return around, whole
     place = root.spec.path / os.fsdecode(path)
-    own = own_repository(root, place)
+    own = own_repository(history, place)
     if own is None:
-        return
+        return history, below
     top = own.top or own.git_dir
-    if top == Path(os.path.realpath(place)) and changes.is_known_path(root.history, path):
-        return
-    below = os.path.relpath(os.path.realpath(place), top)
+    if top == Path(os.path.realpath(place)) and _knows(history, below):
+        return history, below
+    inside = os.path.relpath(os.path.realpath(place), top)
+    too_many = f"{root.spec.path} has more repositories inside than are read, so ask git"
     raise NoHistoryError(
         f"{place} is in a repository of its own, {top}, whose commits are not indexed",
-        hint=f"ask git: git -C {shlex.quote(str(top))} log {shlex.quote(below)}; for a line: codeindex why PATH:LINE",
+        hint=f"{too_many if root.histories_left_out else 'try again in a moment, or ask git'}: "
+        f"git -C {shlex.quote(str(top))} log {shlex.quote(inside)}; for a line: codeindex why PATH:LINE",
     )
+
+
+def _knows(history: HistoryIndexer, path: bytes) -> bool:
+    """Return True if a history knows a path. Blocking."""
+    try:
+        return changes.is_known_path(history, path)
+    except NoHistoryError:
+        return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from codeindexd.daemon import left_out
@@ -88,7 +88,17 @@ def _running_status(root: Root) -> dict[str, Any]:
         "busy": [{**path_to_json(path), "every_s": round(every_s, 1)} for path, every_s in status.busy],
         "progress": progress_entry(status.progress),
         "history": history_entry(status.history),
+        **_nested_entry(status.nested_histories),
         "stages": _stage_entries(status),
+    }
+
+
+def _nested_entry(statuses: Sequence[tuple[bytes, HistoryStatus]]) -> dict[str, Any]:
+    """Return the field for the repositories inside a root; {} if there are none."""
+    if not statuses:
+        return {}
+    return {
+        "nested_histories": [{**path_to_json(directory), **history_entry(status)} for directory, status in statuses]
     }
 
 

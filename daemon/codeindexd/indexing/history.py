@@ -97,6 +97,21 @@ class HistoryIndexer:
 
     # queries
 
+    @property
+    def path(self) -> Path:
+        """The directory whose history this is: the root, or that of a repository inside it."""
+        return self._path
+
+    @property
+    def is_settled(self) -> bool:
+        """True if the history was read, or cannot be read now."""
+        return self._has_been_complete or self._error is not None or self._phase is HistoryPhase.OFF
+
+    @property
+    def is_available(self) -> bool:
+        """True unless the history is switched off, or there is no repository that can be read. Any thread may ask."""
+        return self._phase not in (HistoryPhase.OFF, HistoryPhase.UNAVAILABLE)
+
     def status(self) -> HistoryStatus:
         """Return the present status. Any thread may call."""
         view, error = self._view, self._error

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from codeindexd.errors import FailedError, PathRefusedError
 from codeindexd.indexing.history import HistoryIndexer
+from codeindexd.indexing.nested_histories import NestedHistories
 from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
 from codeindexd.indexing.progress import Progress
 from codeindexd.roots import maintenance
@@ -45,7 +46,7 @@ from codeindexd.storage.catalog import CatalogSnapshot
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import Entry, Failure, RootState
-from codeindexd.waiting import Broadcast
+from codeindexd.waiting import Broadcast, run_all
 
 log = structlog.get_logger(__name__)
 _RESCAN_S = 0.1  # after a file changed while it was read, or was modified too recently
@@ -79,6 +80,19 @@ class Root:
             dependencies.pool,
             dependencies.histories,
             settings.history,
+            is_ready=lambda: self.is_caught_up,
+            on_state=self._reported,
+            on_progress=self._on_history,
+        )
+        self._nested = NestedHistories(
+            spec.id,
+            spec.path,
+            self.history,
+            dependencies.pool,
+            dependencies.histories,
+            settings.history,
+            find=self._find_nested_repositories,
+            generation=lambda: self._parts.index.catalog.generation,
             is_ready=lambda: self.is_caught_up,
             on_state=self._reported,
             on_progress=self._on_history,
@@ -182,6 +196,7 @@ class Root:
             queue_lengths=self._parts.ingest.queue_lengths(),
             chunks_embedded=self._parts.ingest.chunks_embedded + self._parts.embedder.chunks_embedded,
             history=self.history.status(),
+            nested_histories=self._nested.statuses(),
             busy=tuple(self._parts.busy.busy()),
             adoption=self._adoption,
         )
@@ -203,6 +218,7 @@ class Root:
             notes=len(parts.index.lag.notes),
             work_done=parts.ingest.work_done,
             history=self.history.status(),
+            nested_histories=self._nested.statuses(),
         )
 
     def failures(self, limit: int = -1) -> list[Failure]:
@@ -270,6 +286,41 @@ class Root:
         """The identity of the model whose vectors answer queries; "" before the first snapshot."""
         return self._parts.index.current.identity
 
+    # histories
+
+    @property
+    def histories(self) -> list[HistoryIndexer]:
+        """The histories of the root and of the repositories inside it. Any thread may ask."""
+        return [self.history, *self._nested.by_directory().values()]
+
+    @property
+    def histories_left_out(self) -> int:
+        """The number of repositories inside the root whose histories are not indexed, because they are too many."""
+        return self._nested.left_out
+
+    def history_of(self, path: bytes) -> tuple[HistoryIndexer, bytes]:
+        """Return the history that has a path of the root, and the path below its directory. Any thread may call."""
+        found = self._nested.at(path)
+        if found is None:
+            return self.history, path
+        directory, history = found
+        return history, path[len(directory) + 1 :]
+
+    def histories_at(self, directory: bytes) -> list[HistoryIndexer]:
+        """Return the histories that a question about a directory of the root means. Any thread may call.
+
+        That of the repository that has it, or if there is none, those of the repositories below it.
+        """
+        history, _ = self.history_of(directory)
+        if history is self.history and not history.is_available:
+            return self._nested.below(directory) or [history]
+        return [history]
+
+    def _find_nested_repositories(self) -> list[bytes]:
+        """Return the directories below the root that have a repository of their own. Blocking."""
+        with self.catalog_snapshot() as snapshot:
+            return [directory for directory in snapshot.directories_with(b".git") if directory]
+
     # requests
 
     def hint(self, paths: Iterable[bytes]) -> None:
@@ -295,6 +346,7 @@ class Root:
         self._hints.hold()
         self._parts.ingest.pause()
         self.history.pause()
+        self._nested.pause()
 
     async def resume(self) -> None:
         """Continue after :meth:`pause`."""
@@ -302,6 +354,7 @@ class Root:
         self._paused = False
         self._parts.ingest.resume()
         self.history.resume()
+        self._nested.resume()
         self._hints.release()
         self._report(RootEventKind.STATE)
 
@@ -321,7 +374,7 @@ class Root:
         how = await self._parts.sync.run(timeout_s)
         with anyio.move_on_after(max(0.0, timeout_s - (anyio.current_time() - began))):
             await self._central.wait_for_first()
-            await self.history.sync()
+            await run_all([self.history.sync, self._nested.sync])
         return SyncResult(self.generation, (anyio.current_time() - began) * 1000, how)
 
     # recovery and verification
@@ -415,6 +468,7 @@ class Root:
                 tasks.start_soon(self._central.serve)
                 tasks.start_soon(self._skipped_texts.serve)
                 tasks.start_soon(self.history.serve)
+                tasks.start_soon(self._nested.serve)
                 self._start_maintenance(tasks)
                 self.hint([ROOT])
                 await self._submit_stale_files()

@@ -17,8 +17,8 @@ class RootStatus(Struct, frozen=True):
     """The status of a root at one moment.
 
     ``queue_lengths`` and ``stages`` are by name of the stage; ``notes`` say what had to be rebuilt at the start.
-    ``busy`` are files that change all the time, each with the seconds between its scans. ``adoption`` is the adoption
-    of an index since the daemon started.
+    ``nested_histories`` are those of repositories inside the root, by directory. ``busy`` are files that change all the
+    time, each with the seconds between its scans. ``adoption`` is the adoption of an index since the daemon started.
     """
 
     state: RootState
@@ -34,6 +34,7 @@ class RootStatus(Struct, frozen=True):
     queue_lengths: Mapping[str, int]
     chunks_embedded: int
     history: HistoryStatus
+    nested_histories: tuple[tuple[bytes, HistoryStatus], ...] = ()
     busy: tuple[tuple[bytes, float], ...] = ()
     adoption: Adoption | None = None
 
@@ -51,3 +52,4 @@ class StatusKey(Struct, frozen=True):
     notes: int
     work_done: int
     history: HistoryStatus
+    nested_histories: tuple[tuple[bytes, HistoryStatus], ...] = ()

@@ -68,6 +68,21 @@ def test_a_store_goes_with_its_last_root(tmp_path: Path) -> None:
     all_stores.close()
 
 
+def test_repositories_inside_a_root_go_with_it(tmp_path: Path) -> None:
+    all_stores = stores(tmp_path)
+    inner, other = HistoryStores.nested_id("one", b"lib"), HistoryStores.nested_id("two", b"lib")
+    for root, key in (("one", "a"), (inner, "b"), (other, "c")):
+        assigned(all_stores, root, key)
+    assert all_stores.nested_in("one") == [inner]
+    all_stores.keep_only(["one", "two"])
+    assert (all_stores.key_of(inner), all_stores.key_of(other)) == ("b", "c")
+    all_stores.keep_only(["one"])
+    assert (all_stores.key_of(inner), all_stores.key_of(other)) == ("b", None)
+    all_stores.forget("one")
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == set()
+    all_stores.close()
+
+
 def test_a_store_in_use_is_deleted_afterwards(tmp_path: Path) -> None:
     all_stores = stores(tmp_path)
     assigned(all_stores, "one", "key")

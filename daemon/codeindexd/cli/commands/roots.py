@@ -99,7 +99,8 @@ def _print_result(
         else:
             status = client.status(root["path"])["roots"][0]
             run.terminal.print(progress.summary(root, seconds=line.seconds, skipped=status["skipped"]))
-            history = progress.history_summary(status.get("history")) if with_history else ""
+            if with_history:
+                history = progress.history_summary(status.get("history"), status.get("nested_histories", []))
         if not result.get("already_covered") and (adopted := root.get("adopted")):
             run.terminal.note(health.adoption(adopted))
         if history:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import structlog
 
 from codeindexd.errors import FailedError, NoHistoryError, StoreDamagedError, StoreFullError, WorkerError
+from codeindexd.indexing.history import HistoryIndexer
 from codeindexd.indexing.history_status import HistoryCheck
 from codeindexd.protocol.places import path_to_json
 from codeindexd.roots import Root
@@ -16,6 +18,7 @@ from codeindexd.roots.supervisor import FailedRoot
 from codeindexd.roots.verify.audit import OnProgress, audit, ignore_progress
 from codeindexd.roots.verify.audit_result import AuditResult, Difference
 from codeindexd.roots.verify.target import WrongEntries
+from codeindexd.waiting import run_all
 
 __all__ = ["verify", "verify_failed"]
 
@@ -40,12 +43,12 @@ async def verify(
     Raises as :meth:`Root.sync` and :func:`audit`.
     """
     found = await _lasting_differences(root, on_progress)
-    history = await _check_history(root)
+    history = await _check_histories(root)
     entry = _entry(root.spec, found, failed_files=root.status().counts.failed, history=history)
     remaining: list[object] = []
     if history.differences and repair:
-        await root.history.rebuild()
-        remaining += (await _check_history(root)).differences
+        await run_all([history.rebuild for history in root.histories if history.is_available])
+        remaining += (await _check_histories(root)).differences
     if not found.differences:
         root.mark_verified()  # nothing is left to be compared after an unclean shutdown
     else:
@@ -73,10 +76,25 @@ def not_verified(root: Root, why: str) -> dict[str, Any]:
     return {**_entry(root.spec, AuditResult(), failed_files=root.status().counts.failed), "not_verified": why}
 
 
-async def _check_history(root: Root) -> HistoryCheck:
-    """Compare the history of a root with its repository; what prevents that is a note."""
+async def _check_histories(root: Root) -> HistoryCheck:
+    """Compare the histories of a root and of the repositories inside it with these."""
+    own, *nested = [(history, await _check_history(history)) for history in root.histories]
+    inside = [
+        msgspec.structs.replace(check, differences=tuple(f"{history.path}: {text}" for text in check.differences))
+        for history, check in nested
+    ]
+    notes = [own[1].note, *(f"{history.path}: {check.note}" for history, check in nested if check.note)]
+    return HistoryCheck(
+        own[1].commits + sum(check.commits for check in inside),
+        own[1].differences + tuple(text for check in inside for text in check.differences),
+        "; ".join(filter(None, notes)),
+    )
+
+
+async def _check_history(history: HistoryIndexer) -> HistoryCheck:
+    """Compare a history with its repository; what prevents that is a note."""
     try:
-        return await root.history.verify()
+        return await history.verify()
     except (NoHistoryError, FailedError, StoreFullError, WorkerError) as error:
         return HistoryCheck(0, (), f"the history was not compared: {error.message}")
     except StoreDamagedError as error:

@@ -52,6 +52,12 @@ def indexed_content_hashes(reader: Reader) -> Iterator[bytes]:
         last = rows[-1][0]
 
 
+def directories_with(reader: Reader, name: bytes) -> list[bytes]:
+    """Return the directories that have an entry of this name that is left out."""
+    rows = reader.rows(f"SELECT f.parent FROM file f WHERE f.{UNINDEXED} AND f.name = ?", (name,))  # noqa: S608
+    return [row[0] for row in rows]
+
+
 def files_to_read(reader: Reader) -> list[StoredFile]:
     """Return the files of whose content nothing is known: failed or not yet processed."""
     rows = reader.rows(

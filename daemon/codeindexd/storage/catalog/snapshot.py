@@ -150,6 +150,10 @@ class CatalogSnapshot:
         """Return the files whose content is not known: failed or not yet processed."""
         return contents.files_to_read(self._reader)
 
+    def directories_with(self, name: bytes) -> list[bytes]:
+        """Return the directories that have an entry of this name that is left out, such as ``.git``."""
+        return contents.directories_with(self._reader, name)
+
     def skipped_texts(self, newest_round: int) -> list[SkippedText]:
         """Return the skipped files that may be text, and what is known of them; see ``catalog.skipped_texts``."""
         return skipped_texts.skipped_texts(self._reader, newest_round)

@@ -14,6 +14,7 @@ from pathlib import Path
 import anyio
 import msgspec
 import structlog
+import xxhash
 from msgspec import Struct
 
 from codeindexd.errors import StoreFullError
@@ -25,6 +26,7 @@ from codeindexd.storage.history.view import View, decode_view, encode_view
 log = structlog.get_logger(__name__)
 _MOST_OPEN = 16
 _ROOTS = "roots.json"
+_NESTED = "/"  # in the ids of histories of repositories inside a root
 
 
 class _Open(Struct):
@@ -76,19 +78,32 @@ class HistoryStores:
         if before not in (None, key):
             self._drop_view(root, before)
 
-    def forget(self, root: str) -> None:
-        """Forget a removed root. The store is deleted if no other root uses it."""
+    @staticmethod
+    def nested_id(root: str, directory: bytes) -> str:
+        """Return the id of the history of a repository inside a root."""
+        return f"{root}{_NESTED}{xxhash.xxh3_64_hexdigest(directory)}"
+
+    def nested_in(self, root: str) -> list[str]:
+        """Return the ids of the histories of repositories inside a root that are known."""
         with self._mutex:
-            key, _ = self._read().pop(root, (None, None))
-            if key is None:
+            return [known for known in self._read() if known.startswith(root + _NESTED)]
+
+    def forget(self, root: str) -> None:
+        """Forget a removed root, with the repositories inside it. A store is deleted if no other root uses it."""
+        with self._mutex:
+            dropped = {
+                known: self._read().pop(known)[0] for known in [root, *self.nested_in(root)] if known in self._read()
+            }
+            if not dropped:
                 return
             self._write()
-        self._drop_view(root, key)
+        for known, key in dropped.items():
+            self._drop_view(known, key)
 
     def keep_only(self, roots: Collection[str]) -> None:
         """Forget all roots but ``roots``, and delete stores that none of them uses."""
         with self._mutex:
-            for root in self._read().keys() - set(roots):
+            for root in {known.partition(_NESTED)[0] for known in self._read()} - set(roots):
                 self.forget(root)
             used = {key for key, _ in self._read().values()}
             for path in self._directory.iterdir() if self._directory.is_dir() else ():
