@@ -125,6 +125,19 @@ def test_a_rename_that_is_not_committed(daemon: RealDaemon, indexed: TestReposit
     assert (code, len(found["commits"]), "notes" in found) == (0, 4, False)
 
 
+def test_a_file_that_began_as_a_copy(daemon: RealDaemon, indexed: TestRepository) -> None:
+    indexed.commit({"src/client.py": CODE.format(3, 4) + "# more\n"}, "Begin the client")
+    indexed.commit({"src/client.py": CODE.format(3, 4) + "# less\n"}, "Change the client")
+    daemon.call("sync", path=str(indexed.top))
+    code, found = run(daemon, indexed.top, "history", "src/client.py")
+    log = indexed.git("log", "--follow", "--format=%H", "--", "src/client.py").split()
+    assert (code, [one["id"] for one in found["commits"]], found["total"]) == (0, log, 5)
+    assert found["commits"][1]["changes"][0]["copied_from"] == "src/session.py"
+    shown = daemon.run("history", "src/client.py", cwd=indexed.top).stdout
+    assert "(added, copied from src/session.py)" in shown
+    assert "(+1 -1, as src/session.py)" in shown
+
+
 def test_a_definition_that_was_removed(daemon: RealDaemon, indexed: TestRepository) -> None:
     indexed.commit({"src/session.py": "class Session:\n    def refresh(self):\n        return 3\n"}, "Never close")
     daemon.call("sync", path=str(indexed.top))

@@ -132,6 +132,8 @@ def print_history(terminal: Terminal, result: HistoryResult, cwd: str) -> None:
                 notes.append(f"renamed from {changes[0]['old_path']}")
             elif changes[0]["path"] != now:
                 notes.append(f"as {changes[0]['path']}")
+            if "copied_from" in changes[0]:
+                notes.append(f"like {changes[0]['copied_from']} at that time")
         elif changes:
             notes = [quantity(len(changes), "file")]
         _print_brief(terminal, commit, notes=[note for note in notes if note])

@@ -532,6 +532,7 @@ class ChangeEntry(TypedDict):
     added: int
     removed: int
     old_path: NotRequired[str]
+    copied_from: NotRequired[str]
     definitions: list[str]
 
 

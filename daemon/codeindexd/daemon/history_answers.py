@@ -108,7 +108,7 @@ def of_path(top: Path, path: bytes, found: FileChanges, *, took_s: float) -> Ent
         "commits": [
             {
                 **commit_entry(commit.commit, short_id=commit.short_id),
-                "changes": [_change(change, found.prefix) for change in commit.changes],
+                "changes": [_change(change, found.prefix, commit.copied_from) for change in commit.changes],
             }
             for commit in found.commits
         ],
@@ -314,13 +314,15 @@ def _original(path: bytes) -> Entry:
     return path_to_json(path, key="original_path")
 
 
-def _change(change: Change, prefix: bytes) -> Entry:
+def _change(change: Change, prefix: bytes, copied_from: bytes) -> Entry:
+    copied = path_to_json(copied_from.removeprefix(prefix), key="copied_from") if copied_from else {}
     return {
         **path_to_json(change.path.removeprefix(prefix)),
         "kind": change.kind.value,
         "added": change.added,
         "removed": change.removed,
         **(path_to_json(change.old_path.removeprefix(prefix), key="old_path") if change.old_path else {}),
+        **copied,
         "definitions": list(change.definitions),
     }
 

@@ -29,7 +29,7 @@ from codeindexd.errors import (
 )
 from codeindexd.indexing import history_jobs, mailmaps
 from codeindexd.indexing.history import HistoryIndexer
-from codeindexd.indexing.history_requests import LinesAnswer, LinesRequest, Repository
+from codeindexd.indexing.history_requests import CopyAnswer, CopyRequest, LinesAnswer, LinesRequest, Repository
 from codeindexd.indexing.history_status import HistoryPhase
 from codeindexd.indexing.line_questions import LineAnswer, LineQuestion
 from codeindexd.roots import Root
@@ -37,10 +37,12 @@ from codeindexd.roots.supervisor import RootSupervisor
 from codeindexd.scan.ignore.builtin import FINAL
 from codeindexd.search.graph.queries import GraphSearcher, Place, ShownDefinition
 from codeindexd.search.history import changes
-from codeindexd.search.history.changes import TogetherDefinitions, TouchedDefinition
+from codeindexd.search.history.changes import Addition, TogetherDefinitions, TouchedDefinition
 from codeindexd.workers.pool import WorkerPool
 
 T = TypeVar("T")
+_MOST_COPIES = 20  # that one file is followed through
+_MOST_KNOWN_COPIES = 10_000
 _MOST_DEFINITIONS = 5  # of one name, whose histories are shown together
 
 
@@ -59,6 +61,7 @@ class HistoryQuestions:
         self._roots = roots
         self._graph = graph
         self._pool = pool
+        self._copies: dict[Addition, bytes] = {}
 
     def table(self) -> dict[str, Callable[[Params, Any], Awaitable[Result]]]:
         """Return the handler of every method."""
@@ -99,9 +102,8 @@ class HistoryQuestions:
             root, path = await self._file(params["path"])
             if not params["line"]:
                 history, below = await anyio.to_thread.run_sync(_history_of, root, path)
-                found = await anyio.to_thread.run_sync(changes.of_path, history, below, limit)
-                notes = [] if found.commits else await anyio.to_thread.run_sync(_notes_on_uncommitted, root, path)
-                result = answers.of_path(history.path, below, found, took_s=time.perf_counter() - started)
+                result = await self._of_path(history, below, limit, started)
+                notes = [] if result["commits"] else await anyio.to_thread.run_sync(_notes_on_uncommitted, root, path)
                 return with_notes(result, notes)
             definition = await self._definition_at(root, path, params["line"])
             if definition is None:
@@ -115,9 +117,7 @@ class HistoryQuestions:
         if not definitions:
             touched = await self._touched(params, limit)
             if not touched and (removed := await self._removed_path(params)) is not None:
-                history, below = removed
-                found = await anyio.to_thread.run_sync(changes.of_path, history, below, limit)
-                return answers.of_path(history.path, below, found, took_s=time.perf_counter() - started)
+                return await self._of_path(*removed, limit, started)
             return answers.of_former(params["name"], touched, similar, took_s=time.perf_counter() - started)
         histories = await _gather_answers(
             partial(self._history_of, definition, limit) for definition in definitions[:_MOST_DEFINITIONS]
@@ -129,6 +129,38 @@ class HistoryQuestions:
             left_out=len(definitions) - len(histories),
             took_s=time.perf_counter() - started,
         )
+
+    async def _of_path(self, history: HistoryIndexer, path: bytes, limit: int, started: float) -> Result:
+        """Return the commits that changed a path, followed through renames and copies."""
+        copies: dict[Addition, bytes] = {}
+        notes: list[str] = []
+        while True:
+            found = await anyio.to_thread.run_sync(changes.of_path, history, path, limit, copies)
+            new = next((addition for addition in found.additions if addition not in copies), None)
+            if new is None or len(copies) == _MOST_COPIES:
+                break
+            copies[new] = await self._copied_from(history, new, notes)
+        return with_notes(answers.of_path(history.path, path, found, took_s=time.perf_counter() - started), notes)
+
+    async def _copied_from(self, history: HistoryIndexer, addition: Addition, notes: list[str]) -> bytes:
+        """Return the path of which an added file is a copy, b"" for none; if that cannot be said, add a note."""
+        if addition in self._copies:
+            return self._copies[addition]
+        try:
+            location = await anyio.to_thread.run_sync(locate, history.path)
+            heads = await anyio.to_thread.run_sync(read_heads, location)
+            request = CopyRequest(Repository.of(location, heads), *addition)
+            answer = await history_jobs.ask(self._pool, request, CopyAnswer, about=history.path)
+        except (NoHistoryError, FailedError):  # objects are missing
+            answer = CopyAnswer(is_known=False)
+        if not answer.is_known:
+            shown = os.fsdecode(addition.path)
+            notes.append(f"whether {shown} began as a copy of another file could not be found out")
+            return b""
+        if len(self._copies) >= _MOST_KNOWN_COPIES:
+            self._copies.clear()
+        self._copies[addition] = answer.path
+        return answer.path
 
     async def together(self, params: Params, connection: Any) -> Result:
         """Return what usually changes together with a file or a definition."""

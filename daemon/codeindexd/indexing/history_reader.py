@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from codeindexd.analysis.embedding.static import StaticModel
+from codeindexd.analysis.history.copies import CopiesNotFoundError, copied_from
 from codeindexd.analysis.history.file_versions import VersionsCache
 from codeindexd.analysis.history.reader import DiffText, read_commit
 from codeindexd.analysis.history.record import Commit, IndexedCommit
@@ -32,6 +33,8 @@ from codeindexd.indexing import history_lines
 from codeindexd.indexing import history_requests as requests
 from codeindexd.indexing.history_requests import (
     Answer,
+    CopyAnswer,
+    CopyRequest,
     DifferenceAnswer,
     DifferenceRequest,
     FileAnswer,
@@ -52,6 +55,7 @@ from codeindexd.workers.jobs import HistoryJob, HistoryResult
 _MOST_PATHS = 64  # of a commit, whose words are indexed
 _MOST_NAMES = 256
 _MOST_INDEXED_CHARS = 8192  # of a message
+_COPY_S = 2.0
 _FOLDED = re.compile(r"<details>.*?(?:</details>|\Z)", re.DOTALL)
 _MOST_DIFF_WORDS = 80
 _EMBEDDED_PROSE = 40
@@ -95,6 +99,11 @@ class HistoryReader:
                 return _difference(repository, request)
             case FileRequest():
                 return FileAnswer(_file(repository, request))
+            case CopyRequest():
+                try:
+                    return CopyAnswer(copied_from(repository, request.commit, request.path, budget_s=_COPY_S))
+                except CopiesNotFoundError:
+                    return CopyAnswer(is_known=False)
             case ReadRequest():
                 read = self._read(repository, requests.split_ids(request.ids))
                 if read.errors:

@@ -70,6 +70,21 @@ class FileAnswer(msgspec.Struct, frozen=True, array_like=True, tag="file"):
     data: bytes
 
 
+class CopyRequest(msgspec.Struct, frozen=True, array_like=True, tag="copy"):
+    """Asks from which file a commit copied its new file ``path``."""
+
+    repository: Repository
+    commit: bytes
+    path: bytes
+
+
+class CopyAnswer(msgspec.Struct, frozen=True, array_like=True, tag="copy"):
+    """The path of the other file, b"" for none; not ``is_known`` if there are too many files to compare."""
+
+    path: bytes = b""
+    is_known: bool = True
+
+
 class WalkAnswer(msgspec.Struct, frozen=True, array_like=True, tag="walk"):
     """Commits newest first, their ids joined, and the first ancestor of HEAD ("" if it was not fetched)."""
 
@@ -120,8 +135,8 @@ class Refused(msgspec.Struct, frozen=True, array_like=True, tag="refused"):
     name: str = NoHistoryError.name
 
 
-Request = WalkRequest | DifferenceRequest | FileRequest | ReadRequest | LinesRequest
-Answer = WalkAnswer | DifferenceAnswer | FileAnswer | ReadAnswer | LinesAnswer | Refused
+Request = WalkRequest | DifferenceRequest | FileRequest | CopyRequest | ReadRequest | LinesRequest
+Answer = WalkAnswer | DifferenceAnswer | FileAnswer | CopyAnswer | ReadAnswer | LinesAnswer | Refused
 
 _encoder = msgspec.msgpack.Encoder()
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)

@@ -11,8 +11,12 @@ from codeindexd.analysis.history.lines import lines_of
 REGULAR_FILES = frozenset({b"100644", b"100755", b"100664"})
 """The modes of regular files in trees; the last one is in very old repositories only."""
 
-_FULL_SCORE = 60_000
-_LEAST_SCORE = 30_000  # git's default: half of the larger file must be in both
+FULL_SCORE = 60_000
+"""The score of equal files."""
+
+LEAST_SCORE = 30_000
+"""The least score of a renamed or copied file, as git's default: half of the larger file must be in both."""
+
 _LEAST_SCORE_OF_SAME_NAME = 45_000  # from here on, a file of the same name in another directory is preferred
 _MOST_REMOVED = 2000  # files that a commit removed; with more of them, only identical files are found
 _SPAN = 64  # bytes; lines are compared in pieces of this length
@@ -37,30 +41,30 @@ def former_file(
         return next((file for file in identical if _name(file.path) == _name(path)), identical[0])
     if not data or len(removed) > _MOST_REMOVED:
         return None
-    spans = _spans(data)
+    spans = spans_of(data)
     of_same_name = [file for file in removed if _name(file.path) == _name(path)]
     if len(of_same_name) == 1:
-        score = _similarity(read(of_same_name[0].blob), data, spans, _LEAST_SCORE_OF_SAME_NAME)
+        score = similarity(read(of_same_name[0].blob), data, spans, _LEAST_SCORE_OF_SAME_NAME)
         if score >= _LEAST_SCORE_OF_SAME_NAME:
             return of_same_name[0]
-    best, best_rank = None, (_LEAST_SCORE - 1, True)
+    best, best_rank = None, (LEAST_SCORE - 1, True)
     for file in removed:
-        rank = (_similarity(read(file.blob), data, spans, _LEAST_SCORE), _name(file.path) == _name(path))
+        rank = (similarity(read(file.blob), data, spans, LEAST_SCORE), _name(file.path) == _name(path))
         if rank > best_rank:
             best, best_rank = file, rank
     return best
 
 
-def _similarity(old: bytes, new: bytes, spans_of_new: Counter[bytes], least: int) -> int:
+def similarity(old: bytes, new: bytes, spans_of_new: Counter[bytes], least: int) -> int:
     """Return the score of two files: the part of the larger one that is in both; 0 if it is surely below ``least``."""
     larger, smaller = max(len(old), len(new)), min(len(old), len(new))
-    if larger * (_FULL_SCORE - least) < (larger - smaller) * _FULL_SCORE:
+    if larger * (FULL_SCORE - least) < (larger - smaller) * FULL_SCORE:
         return 0
-    copied = sum(min(count, spans_of_new[span]) * len(span) for span, count in _spans(old).items())
-    return copied * _FULL_SCORE // larger
+    copied = sum(min(count, spans_of_new[span]) * len(span) for span, count in spans_of(old).items())
+    return copied * FULL_SCORE // larger
 
 
-def _spans(data: bytes) -> Counter[bytes]:
+def spans_of(data: bytes) -> Counter[bytes]:
     """Count the pieces of lines in a file, the unit of git's comparison."""
     if b"\0" not in data[:_BINARY_PREFIX]:
         data = data.replace(b"\r\n", b"\n")

@@ -197,6 +197,14 @@ class GitRepository:
             self._blobs.move_to_end(blob_id)
         return found
 
+    def size_of(self, blob_id: bytes) -> int:
+        """Return the size of a blob in bytes, without reading all of it."""
+        blob_id = self.heads.replaced.get(blob_id, blob_id)
+        try:
+            return int(self._objects.read_header(pygit2.Oid(raw=blob_id))[1])
+        except (KeyError, pygit2.GitError, OSError, ValueError) as error:
+            raise MissingObjectError(blob_id, str(self.location.common_dir)) from error
+
     def entry_at(self, commit_id: bytes, path: bytes) -> tuple[bytes, bytes] | None:
         """Return the (mode, id) of ``path`` in the tree of a commit; None if there is nothing."""
         mode, object_id = DIRECTORY, self.commit(commit_id).tree

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -25,20 +26,39 @@ class History(Protocol):
 
 
 class ChangedFile(Struct, frozen=True):
-    """A commit and what it did to the file or directory asked about; ``short_id`` is unambiguous."""
+    """A commit and what it did to the file or directory asked about; ``short_id`` is unambiguous.
+
+    ``copied_from`` is the file of which the one asked about began as a copy in this commit, or b"".
+    """
 
     commit: Commit
     short_id: str
     changes: Sequence[Change]
+    copied_from: bytes = b""
+
+
+class Addition(NamedTuple):
+    """A commit that added a file, which may have been a copy of another one; the path is below the repository's top."""
+
+    commit: bytes
+    path: bytes
+
+
+NO_COPIES: Mapping[Addition, bytes] = MappingProxyType({})
+"""No copies are followed."""
 
 
 class FileChanges(Struct, frozen=True):
-    """The newest commits that changed a path, of ``total``. Paths are below the top of the repository."""
+    """The newest commits that changed a path, of ``total``. Paths are below the top of the repository.
+
+    ``additions`` are those of all of them that added a file, newest first.
+    """
 
     commits: Sequence[ChangedFile]
     total: int
     prefix: bytes
     state: HistoryState
+    additions: Sequence[Addition] = ()
 
 
 class TouchedDefinition(Struct, frozen=True):
@@ -71,21 +91,39 @@ class TogetherDefinitions(Struct, frozen=True):
     state: HistoryState
 
 
-def of_path(history: History, path: bytes, limit: int) -> FileChanges:
-    """Return the newest commits that changed a path of the root. Blocking. Raises NoHistoryError."""
+def of_path(history: History, path: bytes, limit: int, copies: Mapping[Addition, bytes] = NO_COPIES) -> FileChanges:
+    """Return the newest commits that changed a path of the root. Blocking. Raises NoHistoryError.
+
+    A file is followed through renames, and through ``copies`` to what was copied.
+    """
     with history.snapshot() as snapshot:
         whole = snapshot.location.prefix + path
-        found = [(change.number, change.path) for change in snapshot.changed_path(whole)] if path else []
+        changed = snapshot.changed_path(whole, copies=_by_number(snapshot, copies)) if path else []
+        found = [(change.number, change.path) for change in changed]
         if not found:  # a directory, or nothing
             below = snapshot.changed_below(whole) if whole else snapshot.numbers
             found = [(number, whole) for number in snapshot.newest_first(below.tolist())]
         commits = snapshot.commits([number for number, _ in found[:limit]])
         shown = [
-            ChangedFile(commits[number], snapshot.short_id(commits[number].id), _at(commits[number], name))
+            ChangedFile(
+                commits[number],
+                snapshot.short_id(commits[number].id),
+                _at(commits[number], name),
+                copies.get(Addition(commits[number].id, name), b""),
+            )
             for number, name in found[:limit]
             if number in commits
         ]
-        return FileChanges(shown, len(found), snapshot.location.prefix, snapshot.state)
+        added = snapshot.additions(changed)
+        ids = snapshot.ids([change.number for change in added])
+        additions = [Addition(ids[change.number], change.path) for change in added if change.number in ids]
+        return FileChanges(shown, len(found), snapshot.location.prefix, snapshot.state, additions)
+
+
+def _by_number(snapshot: HistorySnapshot, copies: Mapping[Addition, bytes]) -> dict[tuple[int, bytes], bytes]:
+    """Return ``copies`` with commits as their numbers."""
+    numbers = {addition: snapshot.number_of(addition.commit) for addition in copies}
+    return {(number, addition.path): copies[addition] for addition, number in numbers.items() if number is not None}
 
 
 def is_known_path(history: History, path: bytes) -> bool:

@@ -85,6 +85,15 @@ def paths_of(reader: Reader, numbers: Collection[int]) -> dict[int, bytes]:
     )
 
 
+def known_ids_of_paths(reader: Reader, paths: Collection[bytes]) -> dict[bytes, int]:
+    """Return the ids of those of ``paths`` that some commit changed."""
+    rows = reader.rows_in(
+        lambda marks: f"SELECT id, path FROM paths WHERE key IN ({marks})",  # noqa: S608
+        sorted({key_of(path) for path in paths}),
+    )
+    return {path: number for number, path in rows if path in paths}
+
+
 def names_of(reader: Reader, numbers: Collection[int]) -> dict[int, str]:
     """Return the qualified names with the ids ``numbers``."""
     rows: dict[int, tuple[int, str]] = {}

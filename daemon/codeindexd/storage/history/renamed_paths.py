@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -11,6 +12,7 @@ from codeindexd.storage.history.members import Places
 from codeindexd.storage.sqlite import Reader
 
 _MOST_RENAMES = 1000  # followed from one path
+NO_COPIES: Mapping[tuple[int, bytes], bytes] = MappingProxyType({})
 
 
 class PathChange(Struct, frozen=True):
@@ -36,8 +38,13 @@ class PresentNames(Struct, frozen=True):
         return path
 
 
-def changes_of(reader: Reader, places: Places, path: bytes, *, follow: bool) -> list[PathChange]:
-    """Return the commits with ``places`` that changed a path, newest first; with ``follow``, under former names too."""
+def changes_of(
+    reader: Reader, places: Places, path: bytes, *, follow: bool, copies: Mapping[tuple[int, bytes], bytes] = NO_COPIES
+) -> list[PathChange]:
+    """Return the commits with ``places`` that changed a path, newest first; with ``follow``, under former names too.
+
+    ``copies`` are other former names: by the commit that made a copy, and the path of that.
+    """
     found: list[PathChange] = []
     after = -1
     seen: set[tuple[bytes, int]] = set()
@@ -54,7 +61,8 @@ def changes_of(reader: Reader, places: Places, path: bytes, *, follow: bool) -> 
         for place, number, old in ordered:
             if place <= after:
                 continue
-            found.append(PathChange(number, path, old or b""))
+            old = old or copies.get((number, path), b"")
+            found.append(PathChange(number, path, old))
             if old and follow:
                 former, after = old, place
                 break

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from codeindexd.analysis.history.location import GitLocation
 from codeindexd.analysis.history.mailmap import NO_MAILMAP, Mailmap
 from codeindexd.analysis.history.packed_ids import ID_BYTES
-from codeindexd.analysis.history.record import Commit, Person
+from codeindexd.analysis.history.record import ChangeKind, Commit, Person
 from codeindexd.storage.dense.arithmetic import Int8Rows, Single
 from codeindexd.storage.history import commit_rows, dictionary, renamed_paths
 from codeindexd.storage.history.codec import Numbers
 from codeindexd.storage.history.commit_columns import CommitColumns
 from codeindexd.storage.history.members import Members, Places
 from codeindexd.storage.history.people import People
-from codeindexd.storage.history.renamed_paths import PathChange, PresentNames
+from codeindexd.storage.history.renamed_paths import NO_COPIES, PathChange, PresentNames
 from codeindexd.storage.history.vectors import similarities
 from codeindexd.storage.history.view import View
 from codeindexd.storage.lexical import LexicalQuery, LexicalSnapshot
@@ -236,9 +236,21 @@ class HistorySnapshot:
 
     # what changed what
 
-    def changed_path(self, path: bytes, *, follow: bool = True) -> list[PathChange]:
-        """Return the commits that changed a path, newest first; with ``follow``, also under its former names."""
-        return renamed_paths.changes_of(self._reader, self._all_places(), path, follow=follow)
+    def changed_path(
+        self, path: bytes, *, follow: bool = True, copies: Mapping[tuple[int, bytes], bytes] = NO_COPIES
+    ) -> list[PathChange]:
+        """Return the commits that changed a path, newest first; with ``follow``, also under its former names.
+
+        ``copies`` says what else to follow: what was copied, by the commit and the path of the copy.
+        """
+        return renamed_paths.changes_of(self._reader, self._all_places(), path, follow=follow, copies=copies)
+
+    def additions(self, changes: Sequence[PathChange]) -> list[PathChange]:
+        """Return those of ``changes`` that added their path, which may have been a copy of another."""
+        packed = commit_rows.read_changes(self._reader, [change.number for change in changes if not change.old_path])
+        ids = dictionary.known_ids_of_paths(self._reader, {change.path for change in changes})
+        added = {(number, one.path) for number, all_ in packed.items() for one in all_ if one.kind is ChangeKind.ADDED}
+        return [change for change in changes if (change.number, ids.get(change.path)) in added]
 
     def _all_places(self) -> Places:
         """Return the place of each commit, also of those that changed nothing in the root."""

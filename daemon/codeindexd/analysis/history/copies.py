@@ -1,0 +1,67 @@
+"""Finds the file that a new file was copied from, as ``git log --follow`` does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from codeindexd.analysis.history.renames import FULL_SCORE, LEAST_SCORE, REGULAR_FILES, similarity, spans_of
+from codeindexd.analysis.history.repository import DIRECTORY, GitRepository
+
+
+class CopiesNotFoundError(Exception):
+    """There are too many files to compare in the given time."""
+
+
+def copied_from(repository: GitRepository, commit_id: bytes, path: bytes, *, budget_s: float) -> bytes:
+    """Return the path that a commit copied its new file ``path`` from; b"" if no file before it is similar enough.
+
+    A file that the commit removed is preferred, then the most similar one, and among these one of the same name.
+    Raises MissingObjectError, and CopiesNotFoundError after ``budget_s``.
+    """
+    end = time.monotonic() + budget_s
+    commit = repository.commit(commit_id)
+    new = repository.entry_at(commit_id, path)
+    if len(commit.parents) != 1 or new is None or new[0] not in REGULAR_FILES:
+        return b""
+    now = dict(_files(repository, commit.tree, end))
+    before = list(_files(repository, repository.root_tree(commit.parents[0]), end))
+    name = _name(path)
+    identical = [old for old, blob in before if blob == new[1]]
+    if identical:
+        return min(identical, key=lambda old: (old in now) + (_name(old) != name))
+    data = repository.blob(new[1])
+    if not data:
+        return b""
+    spans = spans_of(data)
+    best, best_rank = b"", (False, LEAST_SCORE - 1, True)
+    for old, blob in before:
+        _check(end)
+        size = repository.size_of(blob)
+        larger = max(size, len(data))
+        if (larger - min(size, len(data))) * FULL_SCORE > larger * (FULL_SCORE - LEAST_SCORE):
+            continue
+        score = similarity(repository.read(blob)[1], data, spans, LEAST_SCORE)
+        rank = (old not in now, score, _name(old) == name)
+        if score >= LEAST_SCORE and rank > best_rank:
+            best, best_rank = old, rank
+    return best
+
+
+def _files(repository: GitRepository, tree: bytes, end: float, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+    """Yield the path and the blob of each regular file below a tree, in the order of their paths."""
+    _check(end)
+    for mode, name, found in sorted(repository.tree(tree), key=lambda entry: entry[1]):
+        if mode == DIRECTORY:
+            yield from _files(repository, found, end, prefix + name + b"/")
+        elif mode in REGULAR_FILES:
+            yield prefix + name, found
+
+
+def _check(end: float) -> None:
+    if time.monotonic() > end:
+        raise CopiesNotFoundError
+
+
+def _name(path: bytes) -> bytes:
+    return path.rpartition(b"/")[2]
