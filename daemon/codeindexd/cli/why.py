@@ -133,7 +133,7 @@ def print_history(terminal: Terminal, result: HistoryResult, cwd: str) -> None:
             elif changes[0]["path"] != now:
                 notes.append(f"as {changes[0]['path']}")
             if "copied_from" in changes[0]:
-                notes.append(f"like {changes[0]['copied_from']} at that time")
+                notes.append(f"copied from {changes[0]['copied_from']}")
         elif changes:
             notes = [quantity(len(changes), "file")]
         _print_brief(terminal, commit, notes=[note for note in notes if note])

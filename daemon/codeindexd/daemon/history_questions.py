@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import anyio
 import anyio.to_thread
 import msgspec
 from msgspec import Struct
@@ -43,6 +44,7 @@ from codeindexd.workers.pool import WorkerPool
 T = TypeVar("T")
 _MOST_COPIES = 20  # that one file is followed through
 _MOST_KNOWN_COPIES = 10_000
+_COPY_S = 5.0
 _MOST_DEFINITIONS = 5  # of one name, whose histories are shown together
 
 
@@ -150,7 +152,9 @@ class HistoryQuestions:
             location = await anyio.to_thread.run_sync(locate, history.path)
             heads = await anyio.to_thread.run_sync(read_heads, location)
             request = CopyRequest(Repository.of(location, heads), *addition)
-            answer = await history_jobs.ask(self._pool, request, CopyAnswer, about=history.path)
+            answer = CopyAnswer(is_known=False)
+            with anyio.move_on_after(_COPY_S):  # bulk work may come first
+                answer = await history_jobs.ask(self._pool, request, CopyAnswer, about=history.path)
         except (NoHistoryError, FailedError):  # objects are missing
             answer = CopyAnswer(is_known=False)
         if not answer.is_known:

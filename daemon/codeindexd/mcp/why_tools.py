@@ -117,6 +117,8 @@ def _with_changes(commit: Mapping[str, Any]) -> str:
     changes = commit.get("changes", [])
     if len(changes) == 1 and changes[0].get("old_path"):
         return f"{_brief(commit)} (renamed from {safe_cut(changes[0]['old_path'], MAX_PATH_CHARS)})"
+    if len(changes) == 1 and changes[0].get("copied_from"):
+        return f"{_brief(commit)} (copied from {safe_cut(changes[0]['copied_from'], MAX_PATH_CHARS)})"
     if len(changes) == 1 and changes[0]["added"] >= 0:
         return f"{_brief(commit)} (+{changes[0]['added']} -{changes[0]['removed']})"
     return _brief(commit)
