@@ -139,6 +139,26 @@ def test_every_line_comes_however_many(daemon: RealDaemon, library: Path) -> Non
     assert (error["code"], error["message"]) == (-32602, "grep: limit must be 1 to 100000")
 
 
+def test_long_lines_come_whole(daemon: RealDaemon, library: Path) -> None:
+    text = "ä" * 3000 + "needle" + "y" * 60_000 + "needle\r\nneedle\n"
+    (library / "long.txt").write_text(text, newline="")
+    add(daemon, library)
+    first = text.split("\r\n")[0]
+    assert daemon.run("grep", "needle", "long.txt", cwd=library).stdout == f"long.txt:1:{first}\nlong.txt:2:needle\n"
+    assert daemon.run("grep", "-o", "needle", "long.txt", cwd=library).stdout.count(":1:needle\n") == 2
+    done = daemon.run("grep", "--vimgrep", "needle", "long.txt", cwd=library)
+    assert "1 very long line was cut around the match" in done.stderr
+    for row, column in zip(done.stdout.splitlines(), (6001, 66007), strict=False):
+        assert row.startswith(f"long.txt:1:{column}:")
+        assert "needle" in row
+        assert len(row.encode()) < 4200
+    assert daemon.run("grep", "-C1", "^needle", "long.txt", cwd=library).stdout.startswith(f"long.txt-1-{first}\n")
+    (line, _) = daemon.call("grep", pattern="needle", path=["long.txt"])["matches"]
+    assert line["cut"]
+    error = daemon.client().call("grep", pattern="needle", max_line_bytes=5000)["error"]
+    assert error["message"] == "grep: max_line_bytes must be 400 to 4096"
+
+
 def test_a_reader_that_has_enough_ends_the_search(daemon: RealDaemon, library: Path) -> None:
     add(daemon, library)
     shell = f"{sys.executable} -P -m codeindexd.cli.codeindex grep . | head -n 2"

@@ -121,6 +121,8 @@ def test_long_lines_are_cut_around_the_match(root: Indexed) -> None:
     assert len(line.text.encode()) <= 4096 + 3
     ((start, end),) = line.spans
     assert line.text.encode()[start:end] == b"needle"
+    (whole,) = grep(root, "needle", max_line_bytes=1 << 20).lines
+    assert (whole.cut, len(whole.text)) == (False, 100_017)
 
 
 def test_secrets_are_never_matched_and_never_shown(root: Indexed) -> None:

@@ -10,7 +10,8 @@ from codeindexd.cli.given_once import GivenOnce
 from codeindexd.cli.path_filters import from_here
 from codeindexd.cli.render import shown_path
 from codeindexd.cli.terminal import Terminal, safe, safe_line
-from codeindexd.protocol.methods import MAX_CONTEXT
+from codeindexd.protocol.methods import MAX_CONTEXT, MAX_LINE_BYTES
+from codeindexd.quantities import quantity
 
 if TYPE_CHECKING:
     import argparse
@@ -24,6 +25,8 @@ Without PATH, the current directory is searched. Every matching line of every in
 standard error says how many files could not be searched, and why. For -v and -L, every file is read.
 Exit codes: 0 something was found, 1 nothing, 2 usage error, 3 not indexed, 4 no daemon, 5 failed, 6 timed out
 """
+_MOST_REPEATED_BYTES = 4096  # of a line with many matches, which --vimgrep prints as often
+_BEFORE_MATCH = 200
 _NEEDLESS_OPTIONS = re.compile(r"-[nNiSwxvFlLcoq]*(?:[rREHsaI][nNiSwxvFlLcoq]*)+")  # perhaps beside some that exist
 _NEEDLESS_LONG_OPTIONS = frozenset(
     {"--recursive", "--extended-regexp", "--with-filename", "--no-messages", "--text", "--hidden"}
@@ -102,11 +105,12 @@ def name_patterns(args: argparse.Namespace) -> None:
         args.paths.insert(0, args.pattern)
 
 
-def parameters(args: argparse.Namespace, cwd: str, *, highlights: bool) -> dict[str, Any]:
+def parameters(args: argparse.Namespace, cwd: str, *, highlights: bool, whole_lines: bool) -> dict[str, Any]:
     """Return the arguments of ``Client.grep_stream``.
 
     All matches of a line are asked for only where they are shown, by colour (``highlights``) or one by one.
     """
+    whole_lines |= args.only_matching or args.vimgrep
     pattern, *others = args.patterns
     have_no_capital = all(text == text.lower() for text in args.patterns)
     return {
@@ -127,6 +131,7 @@ def parameters(args: argparse.Namespace, cwd: str, *, highlights: bool) -> dict[
         "files_without": args.files_without,
         "count": args.count,
         "every_match": args.only_matching or args.vimgrep or highlights or args.json,
+        "max_line_bytes": MAX_LINE_BYTES if whole_lines else None,
         "sync": args.sync,
     }
 
@@ -136,6 +141,12 @@ def hint_on_options(words: list[str]) -> str:
     if all(word in _NEEDLESS_LONG_OPTIONS or _NEEDLESS_OPTIONS.fullmatch(word) for word in words):
         return f"leave {' '.join(words)} out: every indexed file is searched, for a regex, and shown with its path"
     return ""
+
+
+def note_on_cut(count: int, *, is_terminal: bool) -> str:
+    """Return the note on lines that were not printed whole."""
+    remedy = "; in a pipe or a file, lines are printed whole" if is_terminal else ""
+    return f"{quantity(count, 'very long line was', 'very long lines were')} cut around the match{remedy}"
 
 
 def _order(match: Line) -> int:
@@ -151,7 +162,7 @@ class Printer:
     """Prints results of the search as the options say, while they arrive.
 
     Lines have their context, and on a terminal a heading for each file. The context after a line is printed once it is
-    known where the next matching line is.
+    known where the next matching line is. ``cut`` counts the lines that were too long to be printed whole.
     """
 
     def __init__(self, terminal: Terminal, args: argparse.Namespace, cwd: str) -> None:
@@ -165,6 +176,7 @@ class Printer:
         self._cell = 0
         self._last_line = 0  # the last line printed, counted as _order does; 0 if none
         self._after: list[tuple[int, int, str]] = []  # context to print: order, line, text
+        self.cut = 0
 
     def show(self, results: Iterable[Any]) -> None:
         """Print lines, or with ``-l``, ``-L`` and ``-c`` files."""
@@ -184,6 +196,7 @@ class Printer:
 
     def _show_line(self, match: Line) -> None:
         """Print a match with its context, without repeating lines that were printed with the one before it."""
+        self.cut += match.get("cut", False)
         order, before, after = _order(match), match.get("before", []), match.get("after", [])
         is_same_text = self._file == (match["root"], match["path"]) and self._cell == match.get("cell", 0)
         if self._after:
@@ -237,8 +250,16 @@ class Printer:
 
     def _print_each(self, match: Line) -> None:
         data = match["text"].encode()
+        is_long = len(data) > _MOST_REPEATED_BYTES and not self._args.only_matching
+        self.cut += is_long and not match.get("cut", False)
         for start, end in match["spans"]:
-            part = data[start:end].decode("utf-8", "replace") if self._args.only_matching else match["text"]
+            if self._args.only_matching:
+                part = data[start:end].decode("utf-8", "replace")
+            elif is_long:
+                first = max(0, min(start - _BEFORE_MATCH, len(data) - _MOST_REPEATED_BYTES))
+                part = data[first : first + _MOST_REPEATED_BYTES].decode("utf-8", "ignore")
+            else:
+                part = match["text"]
             if self._args.vimgrep:
                 column = match["column"] + start - match["spans"][0][0]
                 self._terminal.print(f"{self._path}:{match['line']}:{column}:{safe(part)}")

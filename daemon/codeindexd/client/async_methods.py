@@ -158,7 +158,8 @@ class AsyncMethods:
 
         Searches the files and directories in ``roots`` (None: all roots), restricted to the globs in ``path``; a glob
         that begins with ``!`` excludes. ``max_count`` limits the lines of each file, ``limit`` the lines of the answer.
-        ``before`` and ``after`` are numbers of context lines.
+        ``before`` and ``after`` are numbers of context lines. Lines of more than 4 KiB are cut around their first
+        match, and have ``cut``.
         """
         params = core.grep_params(
             pattern,
@@ -204,12 +205,14 @@ class AsyncMethods:
         files_without: bool = False,
         count: bool = False,
         every_match: bool = False,
+        max_line_bytes: int | None = None,
         sync: bool = False,
     ) -> AsyncGrepStream:
         """Return an iterator that yields the lines that match ``pattern`` as they are found.
 
-        The parameters are those of :meth:`grep`; without ``limit``, there is no bound. The iterator has its own
-        connection, so other calls can be made meanwhile.
+        The parameters are those of :meth:`grep`; without ``limit``, there is no bound, and lines are cut if they have
+        more than ``max_line_bytes`` (None: 4 KiB). The iterator has its own connection, so other calls can be made
+        meanwhile.
         """
         params = core.grep_params(
             pattern,
@@ -230,6 +233,7 @@ class AsyncMethods:
             files_without=files_without,
             count=count,
             every_match=every_match,
+            max_line_bytes=max_line_bytes,
             sync=sync,
         )
         return self._grep_stream(params)

@@ -17,7 +17,7 @@ from codeindexd.errors import InvalidQueryError, UsageError
 from codeindexd.protocol.methods import MAX_LINES
 from codeindexd.roots import Root
 from codeindexd.roots.supervisor import RootSupervisor
-from codeindexd.search.grep import GrepRequest
+from codeindexd.search.grep import SHOWN_LINE_BYTES, GrepRequest
 from codeindexd.search.grep_stream import Found, GrepStream
 from codeindexd.search.line_matcher import LineMatcher
 from codeindexd.search.query import language_filter, split_globs
@@ -81,6 +81,10 @@ def _request(params: Params) -> GrepRequest:
         raise UsageError(
             f"grep: limit must be 1 to {MAX_LINES}", hint="with stream, an answer may have any number of lines"
         )
+    if not params["stream"] and (params["max_line_bytes"] or 0) > SHOWN_LINE_BYTES:
+        raise UsageError(
+            f"grep: max_line_bytes must be 400 to {SHOWN_LINE_BYTES}", hint="with stream, lines may be of any length"
+        )
     others = params["others"] or []
     if params["fixed"] and any("\n" in pattern for pattern in (params["pattern"], *others)):
         raise InvalidQueryError(
@@ -110,6 +114,7 @@ def _request(params: Params) -> GrepRequest:
         every_match=params["every_match"],
         invert=params["invert"],
         files_without=params["files_without"],
+        max_line_bytes=params["max_line_bytes"] or SHOWN_LINE_BYTES,
         budget_s=params["budget_s"] or _BUDGET_S,
     )
 

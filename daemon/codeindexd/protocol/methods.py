@@ -14,6 +14,7 @@ from codeindexd.protocol.faults import UNKNOWN_METHOD, ProtocolError
 from codeindexd.protocol.places import text_of_path
 
 MAX_LINES: Final = 100_000  # lines in an answer of grep that is not streamed; a line is cut at 4 KB
+MAX_LINE_BYTES: Final = 16 << 20  # of a line in an answer of grep that is streamed
 MAX_CONTEXT: Final = 1000  # lines around a match
 MAX_DEPTH: Final = 20  # edges of the code graph
 MAX_TOKENS: Final = 100_000  # of a map
@@ -111,6 +112,7 @@ METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
         Param("files_without", ParamKind.BOOLEAN, default=False),
         Param("count", ParamKind.BOOLEAN, default=False),
         Param("every_match", ParamKind.BOOLEAN, default=False),
+        Param("max_line_bytes", ParamKind.INTEGER, minimum=400, maximum=MAX_LINE_BYTES),
         Param("budget_s", ParamKind.NUMBER, minimum=0.01, maximum=600),
         Param("sync", ParamKind.BOOLEAN, default=False),
         Param("stream", ParamKind.BOOLEAN, default=False),

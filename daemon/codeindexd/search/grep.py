@@ -37,7 +37,9 @@ from codeindexd.storage.snapshot import Snapshot
 from codeindexd.storage.text import All, Query
 from codeindexd.types import Outcome, StoredFile
 
-_MAX_LINE_BYTES = 4096  # of a line that is shown; longer ones are cut around the match
+SHOWN_LINE_BYTES = 4096
+"""Bytes of a line that are shown unless more is asked for; longer ones are cut around the match."""
+
 _BEFORE_MATCH = 200
 _AT_ONCE = 500
 
@@ -53,8 +55,9 @@ class GrepRequest(Struct, frozen=True):
     and ``after`` are numbers of context lines. ``max_count`` bounds the matching lines that are looked for in each
     file, ``limit`` only those that are returned, not their count (None: no bound); ``budget_s`` bounds the time. With
     ``names_only``, the search of a file ends at its first match. With ``every_match``, all matches of a line are
-    returned instead of the first. With ``invert``, the lines that do not match are looked for instead of those that do,
-    and with ``files_without``, the files that have none of the lines that are looked for.
+    returned instead of the first. Lines longer than ``max_line_bytes`` are cut around their first match. With
+    ``invert``, the lines that do not match are looked for instead of those that do, and with ``files_without``, the
+    files that have none of the lines that are looked for.
     """
 
     matcher: LineMatcher
@@ -71,6 +74,7 @@ class GrepRequest(Struct, frozen=True):
     every_match: bool = False
     invert: bool = False
     files_without: bool = False
+    max_line_bytes: int = SHOWN_LINE_BYTES
     budget_s: float = 10.0
 
     @property
@@ -417,9 +421,10 @@ def _matched_line(
     all_spans = request.every_match and not request.invert
     spans = list(request.matcher.spans(text, line)) if all_spans else [(line.start, line.end)]
     low, high = line.line_start, line.line_end
-    if high - low > _MAX_LINE_BYTES:
-        low = max(low, min(line.start - _BEFORE_MATCH, high - _MAX_LINE_BYTES))
-        high = min(high, low + _MAX_LINE_BYTES)
+    most = request.max_line_bytes
+    if high - low > most:
+        low = max(low, min(line.start - _BEFORE_MATCH, high - most))
+        high = min(high, low + most)
         low = _letter_start(text, low)
         high = _letter_start(text, high)
     inside = [(max(start, low) - low, min(end, high) - low) for start, end in spans if start <= high and end >= low]
@@ -427,7 +432,7 @@ def _matched_line(
     after: Sequence[str] = ()
     if request.before or request.after:
         low_context, high_context = found.paragraph(line.line_start)
-        before, after = _around(text, line, request.before, request.after, low_context, high_context)
+        before, after = _around(text, line, request, low_context, high_context)
     return MatchedLine(
         root,
         path,
@@ -451,20 +456,20 @@ def _letter_start(text: bytes, at: int) -> int:
     return at
 
 
-def _around(text: bytes, line: LineMatch, before: int, after: int, low: int, high: int) -> tuple[list[str], list[str]]:
-    """Return up to ``before`` and ``after`` lines around ``line``, between the offsets ``low`` and ``high``."""
+def _around(text: bytes, line: LineMatch, request: GrepRequest, low: int, high: int) -> tuple[list[str], list[str]]:
+    """Return the lines of context around ``line``, between the offsets ``low`` and ``high``."""
     earlier: list[str] = []
     end = line.line_start - 1
-    while len(earlier) < before and end >= low:
+    while len(earlier) < request.before and end >= low:
         start = max(low, text.rfind(b"\n", low, end) + 1)
-        earlier.insert(0, _shown(text[start:end][:_MAX_LINE_BYTES]))
+        earlier.insert(0, _shown(text[start:end][: request.max_line_bytes]))
         end = start - 1
     later: list[str] = []
     start = line.line_end + 1
-    while len(later) < after and start < high:
+    while len(later) < request.after and start < high:
         end = text.find(b"\n", start, high)
         end = high if end < 0 else end
-        later.append(_shown(text[start:end][:_MAX_LINE_BYTES]))
+        later.append(_shown(text[start:end][: request.max_line_bytes]))
         start = end + 1
     return earlier, later
 

@@ -86,7 +86,9 @@ def grep(run: Run) -> int:
 
     args = run.args
     where = "" if args.all or args.paths else run.cwd
-    options = lines.parameters(args, where, highlights=run.terminal.colour)
+    options = lines.parameters(
+        args, where, highlights=run.terminal.colour, whole_lines=not (args.json or run.terminal.full_screen)
+    )
     printer = lines.Printer(run.terminal, args, run.shown_cwd)
     kept: list[Any] = []
     with run.client() as client, client.grep_stream(**options) as found:
@@ -106,6 +108,8 @@ def grep(run: Run) -> int:
         printer.end()
         run.terminal.flush()
         run.print_notes_and_state(result)
+        if printer.cut:
+            run.terminal.note(lines.note_on_cut(printer.cut, is_terminal=run.terminal.full_screen))
     return DONE if result["files"] else NOTHING
 
 
