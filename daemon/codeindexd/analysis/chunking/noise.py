@@ -37,7 +37,7 @@ _BEFORE_TYPE_NAME: Final = tuple(  # ``class LIB_API Button``, ``struct __declsp
     _Macro(
         re.compile(
             rb"(" + first + _ARGUMENTS + rb"?+\s++(?:(?:[A-Z][A-Z0-9_]*|__\w+)" + _ARGUMENTS + rb"?+\s++){0,6})"
-            rb"(?=[A-Za-z_]\w*(?:<[^;{}]*>)?\s*(?:final\b\s*)?(?::(?!:)|\{))"
+            rb"(?=[A-Za-z_]\w*(?:<[^;{}]{0,500}>)?\s*(?:final\b\s*)?(?::(?!:)|\{))"
         ),
         re.compile(rb"(?<![\w.])(?:class|struct|union|enum(?:\s++class)?)\s++\Z"),
     )
@@ -73,7 +73,7 @@ _ALONE: Final = re.compile(
 _BEFORE_FUNCTION: Final = _Macro(  # ``LIB_API void f(``, also after other specifiers
     re.compile(
         rb"(" + _MACRO + _ARGUMENTS + rb"?)\s++"
-        rb"(?=(?:[A-Za-z_][\w:]*(?:<[^;{}()]*>)?[\s*&]++)++[*&]*[\w:~]+\s*+[({;=])"
+        rb"(?=(?:[A-Za-z_][\w:]*(?:<[^;{}()]{0,500}>)?[\s*&]++){1,12}+[*&]*[\w:~]+\s*+[({;=])"
     ),
     re.compile(
         rb"(?:^|(?<=[;{}>]))[ \t]*+"
@@ -84,7 +84,7 @@ _BEFORE_FUNCTION: Final = _Macro(  # ``LIB_API void f(``, also after other speci
 _BEFORE_CONSTRUCTOR: Final = _Macro(  # ``LIB_CONSTEXPR Point(int x) : x_(x) {``
     re.compile(
         rb"(" + _MACRO + _ARGUMENTS + rb"?)\s++"
-        rb"(?=[A-Za-z_]\w*+\s*+\([^;{}]{0,1000}\)\s*+(?:noexcept\b[^;{}:]*+)?(?::(?!:)|\{|=\s*+(?:default|delete)\b))"
+        rb"(?=[A-Za-z_]\w*+\s*+\([^;{}]{0,1000}\)\s*+(?:noexcept\b[^;{}:]{0,100}+)?(?::(?!:)|\{|=\s*+(?:default|delete)\b))"
     ),
     _AT_START,
 )
