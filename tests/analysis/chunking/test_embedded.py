@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from codeindexd.analysis.chunking.chunker import analyse
@@ -38,3 +40,10 @@ def test_all_around_the_script_is_blank() -> None:
 
 def test_documents_depend_on_the_grammars_of_script() -> None:
     assert fingerprint("vue") != fingerprint("dart")
+
+
+@pytest.mark.parametrize("text", [b"<script>" * 30_000, b"<script></script>" + b"<%<script>" * 30_000])
+def test_script_that_never_ends_is_looked_for_once(text: bytes) -> None:
+    began = time.process_time()
+    assert script_in(text, "html") is None
+    assert time.process_time() - began < 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from codeindexd.analysis.chunking import grammars
@@ -71,6 +73,7 @@ def test_fenced_blocks_of_markdown(text: str, expected: list[str]) -> None:
          ["1:11 class A", "2:13 method A.m", "9:12 function f"]),
         (".. testcode::\n\n   def f(): pass\n", ["3:8 function f"]),
         (".. image:: python\n\n   def f(): pass\n", []),
+        (".. highlight:: python\n\n  .. note::\n\n     def f(): pass\n", []),
         (".. code-block:: python\n", []),
     ],
 )  # fmt: skip
@@ -127,3 +130,11 @@ def test_documents_depend_on_all_grammars(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(grammars, "_version", lambda one: "other" if one == "tree-sitter-go" else version(one))
     after = [grammars.fingerprint.__wrapped__(language) for language in ("restructuredtext", "markdown", "python")]
     assert [one != other for one, other in zip(before, after, strict=True)] == [True, True, False]
+
+
+@pytest.mark.parametrize("blank", ["\t", " "])
+def test_rows_of_blanks_take_linear_time(blank: str) -> None:
+    text = f"Like this::\n\n   {blank * 200_000}\n".encode()
+    began = time.process_time()
+    assert samples_in(text, "restructuredtext", 2_000) == []
+    assert time.process_time() - began < 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -410,3 +411,11 @@ def test_commits_with_odd_dates_are_ordered_as_git_does(repo: GitRepositoryForTe
         header = b"parent %s\nauthor A <a> 1 +0000\ncommitter B <b> %s\n" % (first.hex().encode(), date.encode())
         repo.git("branch", f"b{number}", made(repo, header).hex())
     assert walked(opened(repo.path, "*")) == repo.log("--all")
+
+
+def test_a_name_of_blanks_takes_linear_time(repo: GitRepositoryForTests) -> None:
+    repo.commit("first")
+    commit_id = made(repo, b"author A" + b"\t" * 300_000 + b"\ncommitter B \t <b> 5 +0100\n")
+    began = time.process_time()
+    assert record(repo, commit_id).committer.name == "B"
+    assert time.process_time() - began < 3

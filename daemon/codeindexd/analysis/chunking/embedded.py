@@ -14,7 +14,8 @@ HOSTS: Final = frozenset({"astro", "html", "svelte", "vue"})
 SCRIPT_LANGUAGES: Final = ("javascript", "typescript", "tsx")
 """Languages that script in a document may have."""
 
-_SCRIPT: Final = re.compile(rb"<script\b([^>]*)>(.*?)</script\s*>", re.IGNORECASE | re.DOTALL)
+_SCRIPT: Final = re.compile(rb"<script\b([^>]*)>(.*?)</script\s*+>", re.IGNORECASE | re.DOTALL)
+_END_OF_SCRIPT: Final = re.compile(rb"</script\s*+>", re.IGNORECASE)
 _FRONTMATTER: Final = re.compile(rb"\A\s*---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
 _ATTRIBUTE: Final = re.compile(rb"""\b(lang|type)\s*=\s*["']?([^\s"'>]+)""", re.IGNORECASE)
 _NOT_NEWLINE: Final = re.compile(rb"[^\n]")
@@ -40,7 +41,8 @@ def script_in(text: bytes, language: str) -> Script | None:
     front = _FRONTMATTER.match(text) if language == "astro" else None
     if front is not None:
         found.append((*front.span(1), "typescript"))
-    for match in _SCRIPT.finditer(text):
+    ends = [match.end() for match in _END_OF_SCRIPT.finditer(text)]
+    for match in _SCRIPT.finditer(text, 0, ends[-1] if ends else 0):  # each block that begins before it ends
         attributes = {name.lower(): value.lower() for name, value in _ATTRIBUTE.findall(match[1])}
         written = attributes.get(b"lang") or attributes.get(b"type") or b"js"
         if (of_block := _BY_NAME.get(written)) is not None and match[2].strip():

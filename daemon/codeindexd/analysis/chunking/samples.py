@@ -25,7 +25,7 @@ _DIRECTIVE: Final = re.compile(
     rb"[ \t]*([^\s]*)[ \t\r]*$"
 )
 _OPTION: Final = re.compile(rb"[ \t]*:[\w-]+:")
-_LITERAL: Final = re.compile(rb"([ \t]*)(?!\.\. )[^\n]*::[ \t\r]*$")
+_LITERAL: Final = re.compile(rb"([ \t]*+)(?!\.\. )[^\n]*::[ \t\r]*$")
 _PROMPT: Final = re.compile(rb"([ \t]*)(?:>>>|\.\.\.)(?: |\r?$)")
 _FIRST_PROMPT: Final = re.compile(rb"[ \t]*>>> ")
 _NOT_A_NAME: Final = re.compile(r"[\s,:{}()\[\]=]+")

@@ -29,7 +29,7 @@ from codeindexd.errors import MissingObjectError
 MAX_MESSAGE_BYTES = 64 << 10
 _MOST_DIFFED = 1000  # files of one commit: of more, lines are not counted
 _MOST_COMMIT_BYTES = 32 << 20  # that are compared in one commit
-_IDENTITY = re.compile(rb"\A(.*?)[ \t]*<([^<>\n]*)>?[ \t]*(-?\d{1,20})?\d*(?:[ \t]+([+-]\d{3,5}))?", re.DOTALL)
+_IDENTITY = re.compile(rb"\A([^<]*+)<([^<>\n]*+)>?[ \t]*+(-?\d{1,20})?\d*+(?:[ \t]++([+-]\d{3,5}))?")
 _NEWLINE = 10
 _ASCII = b"Az09 <a@b> \\x41 \\u0041"
 _MOST_PROSE_BYTES = 2048  # of the lines that a commit adds
@@ -150,6 +150,7 @@ def _identity(line: bytes, encoding: str) -> tuple[Person, int, int]:
     if match is None:
         return Person(_decoded(line, encoding)[:_MOST_NAME_CHARS], ""), 0, 0
     name, email, time, zone = match.groups()
+    name = name.rstrip(b" \t")
     seconds = int(time) if time and 0 <= int(time) < LATEST else 0  # as git prints those that it cannot read
     offset = 0
     if zone:
