@@ -196,7 +196,7 @@ def more_definitions(
 
     They are details: a guess decides nothing about chunks.
     """
-    known = {(definition.name, bisect_right(lines.starts, definition.name_byte) - 1) for definition in found}
+    known = {(one.name, bisect_right(lines.starts, one.name_byte) - 1): one for one in found}
     elsewhere = find_definitions(parsed.with_branches, lines, grammar) if parsed.with_branches is not None else []
     candidates = [
         (definition.kind, definition.name, definition.name_byte, definition)
@@ -215,9 +215,14 @@ def more_definitions(
         row = bisect_right(lines.starts, at) - 1
         if (name, row) in known:
             continue
-        known.add((name, row))
         start, end = (seen.start, seen.end) if seen is not None else (row, ends.of_definition(row))
-        out.append(_placed(kind, name, at, start, end, seen, found))
+        placed = known[name, row] = _placed(kind, name, at, start, end, seen, found)
+        outer = seen.container if seen is not None else None
+        if outer is not None:  # in a branch that was blanked out as well
+            placed.container = known.get(
+                (outer.name, bisect_right(lines.starts, outer.name_byte) - 1), placed.container
+            )
+        out.append(placed)
     return out
 
 
