@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from codeindexd.analysis.chunking.noise import with_first_branches, without_noise, without_suspects
+from codeindexd.analysis.chunking.noise import with_main_branches, without_noise, without_suspects
 
 
 @pytest.mark.parametrize("language", ["c", "cpp"])
@@ -22,12 +22,14 @@ from codeindexd.analysis.chunking.noise import with_first_branches, without_nois
         b"A_B a::b<c>* ",
         b"A_B\ttemplate",
         b") const A_B(a) ",
+        b"#if 0\n",
+        b"#if A\nx\n#else\n",
     ],
 )
 def test_time_is_linear_in_the_text(language: str, piece: bytes) -> None:
-    text = piece * (120_000 // len(piece))
+    text = piece * (120_000 // len(piece)) + (b"#endif\n" * 30_000 if piece.startswith(b"#if") else b"")
     began = time.process_time()
-    for blank in (without_noise, without_suspects, with_first_branches):
+    for blank in (without_noise, without_suspects, with_main_branches):
         assert len(blank(text, language)) == len(text)
     assert time.process_time() - began < 5
 

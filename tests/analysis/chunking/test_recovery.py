@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from codeindexd.analysis.chunking.chunker import analyse
 from codeindexd.analysis.chunking.noise import (
-    with_first_branches,
+    with_main_branches,
     without_item_macros,
     without_noise,
     without_suspects,
@@ -164,9 +164,26 @@ def test_members_of_a_list_are_not_taken_for_macros() -> None:
     assert without_suspects(without_noise(text, "c"), "c") == text
 
 
-def test_the_first_branch_that_counts_is_kept() -> None:
-    text = b"#if 0\na\n#elif X\nb\n#else\nc\n#endif\nd\n"
-    assert with_first_branches(text, "c").split() == [b"b", b"d"]
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"#if 0\na a a\n#elif X\nb\n#else\nc\n#endif\nd\n", "b d"),
+        (b"#if A\na\n#else\nb\n#endif\nd\n", "a d"),
+        (b"#if A\na\n#else\nb b b b b\n#if B\nc\n#endif\n#endif\nd\n", "b b b b b c d"),
+        (b"#if A\na a a a a a a a a a a a\n#else\nb\n#if B\nc\n#endif\n#endif\nd\n", "a a a a a a a a a a a a d"),
+        (b"#ifdef __cplusplus\na a a\n#endif\nd\n", "d"),
+        (b"a\n#endif\n#else\n#if A\nb\n", "a #endif #else b"),
+    ],
+)
+def test_the_first_branch_that_counts_or_a_much_longer_one_is_kept(text: bytes, expected: str) -> None:
+    assert b" ".join(with_main_branches(text, "c").split()) == expected.encode()
+
+
+def test_a_stub_for_other_platforms_hides_nothing() -> None:
+    body = b"".join(b"  int a%d = s->b + %d;\n" % (number, number) for number in range(40))
+    functions = b"int f(struct s *s) {\n%s}\n\nint g(struct s *s) {\n%s}\n" % (body, body)
+    text = b"#if OTHER\nint f(void) {\n  return 0;\n}\n#else\n" + functions + b"int x(\n#endif\n"
+    assert [span.symbol for span in analyse(text, "c").spans] == ["f", "g"]
 
 
 _LINES = st.sampled_from(
@@ -196,7 +213,7 @@ _LINES = st.sampled_from(
 
 @given(st.lists(_LINES, max_size=30).map(b"\n".join), st.sampled_from(["c", "cpp", "csharp", "kotlin", "python"]))
 def test_blanking_keeps_every_offset(text: bytes, language: str) -> None:
-    for blank in (without_noise, without_suspects, with_first_branches, lambda text, _: without_item_macros(text)):
+    for blank in (without_noise, without_suspects, with_main_branches, lambda text, _: without_item_macros(text)):
         blanked = blank(text, language)
         assert len(blanked) == len(text)
         assert all(new in (old, ord(" "), ord(";")) for old, new in zip(text, blanked, strict=True))

@@ -1,8 +1,8 @@
 """Blanks out text that a grammar does not know, byte for byte, so that what is around it can be parsed.
 
 Offsets stay what they are: everything is replaced by spaces, and line ends are kept. Only what is known to be noise is
-blanked: conflict markers with the side that comes second, macros of C and C++ where no grammar allows them, branches of
-``#if`` after the first, two constructs of Kotlin, and commands of SQL clients.
+blanked: conflict markers with the side that comes second, macros of C and C++ where no grammar allows them, all
+branches of ``#if`` but one, two constructs of Kotlin, and commands of SQL clients.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 _ARGUMENTS: Final = rb"(?:\s?\((?:[^()\n]|\((?:[^()\n]|\([^()\n]*\))*\))*\))"
@@ -239,37 +239,57 @@ def without_suspects(text: bytes, language: str) -> bytes:
     return _UNSEPARATED.sub(b";", _blanked(text, _WHEN_GUARD)) if language == "kotlin" else text
 
 
-def with_first_branches(text: bytes, language: str) -> bytes:
-    """Return ``text`` without conditional directives, and with only the first branch of each that counts.
+_MUCH_LONGER: Final = 3
 
-    That is not one of ``#if 0``, nor one of C++ in C.
+
+class _Branch(NamedTuple):
+    """A directive of ``#if`` and the text after it, up to the next one of that ``#if``; one that counts may be kept."""
+
+    start: int
+    body: int
+    counts: bool
+
+
+def with_main_branches(text: bytes, language: str) -> bytes:
+    """Return ``text`` without conditional directives, and with only one branch of each.
+
+    That is the first that counts, which none of ``#if 0`` does, nor one of C++ in C; or the longest, if it is much longer,
+    since the first then is a stub for other platforms.
     """
     if language not in ("c", "cpp", "csharp") or b"#" not in text:
         return text
-    out = bytearray(text)
-    kept: list[bool] = []  # for each open directive: is its present branch kept?
-    done: list[bool] = []  # was one of its branches kept?
-    last = 0
+    ranges: list[tuple[int, int]] = []
+    open_: list[list[_Branch]] = []
     for match in _DIRECTIVE.finditer(text):
-        if not all(kept):
-            _blank(out, last, match.start())
         word = match[1]
         if word.startswith(b"if"):
-            is_kept = match[0].split()[-1:] != [b"0"] or word != b"if"
-            is_kept &= language != "c" or word == b"ifndef" or _IF_CPP.search(match[0]) is None
-            kept.append(is_kept)
-            done.append(is_kept)
-        elif kept and word == b"endif":
-            kept.pop()
-            done.pop()
-        elif kept:
-            kept[-1] = not done[-1]
-            done[-1] = True
-        _blank(out, match.start(), match.end())
-        last = match.end()
-    if not all(kept):
-        _blank(out, last, len(text))
+            counts = word != b"if" or match[0].split()[-1:] != [b"0"]
+            counts &= language != "c" or word == b"ifndef" or _IF_CPP.search(match[0]) is None
+            open_.append([_Branch(match.start(), match.end(), counts)])
+        elif open_ and word != b"endif":
+            open_[-1].append(_Branch(match.start(), match.end(), counts=True))
+        elif open_:
+            ranges += _all_but_main(open_.pop(), match.start(), match.end())
+    ranges += [(branches[0].start, branches[0].body) for branches in open_]
+    out = bytearray(text)
+    done = 0
+    for start, end in sorted(ranges):  # those of inner directives may be inside others
+        _blank(out, max(start, done), end)
+        done = max(done, end)
     return bytes(out)
+
+
+def _all_but_main(branches: Sequence[_Branch], end: int, after: int) -> Iterator[tuple[int, int]]:
+    """Yield the directives of an ``#if`` whose ``#endif`` is from ``end`` to ``after``, and all branches but one."""
+    ends = [*(branch.start for branch in branches[1:]), end]
+    lengths = [last - one.body if one.counts else -1 for one, last in zip(branches, ends, strict=True)]
+    first = next((number for number, branch in enumerate(branches) if branch.counts), 0)
+    longest = lengths.index(max(lengths))
+    main = longest if lengths[longest] > _MUCH_LONGER * lengths[first] else first
+    for number, (branch, last) in enumerate(zip(branches, ends, strict=True)):
+        is_kept = number == main and branch.counts
+        yield branch.start, branch.body if is_kept else last
+    yield end, after
 
 
 def _without_conflicts(text: bytes) -> bytes:

@@ -21,7 +21,12 @@ from codeindexd.analysis.chunking.grammars import ERROR_KIND, Grammar
 from codeindexd.analysis.chunking.line_outline import IndentedEnds
 from codeindexd.analysis.chunking.lines import Lines
 from codeindexd.analysis.chunking.macro_definitions import made_by_macros
-from codeindexd.analysis.chunking.noise import with_first_branches, without_item_macros, without_noise, without_suspects
+from codeindexd.analysis.chunking.noise import (
+    with_main_branches,
+    without_item_macros,
+    without_noise,
+    without_suspects,
+)
 from codeindexd.analysis.chunking.outline import FoundDefinition, find_definitions
 from codeindexd.analysis.chunking.rules import METHOD_OWNERS
 from codeindexd.analysis.chunking.rules_compiled import returns_class
@@ -130,13 +135,13 @@ def parse_leniently(text: bytes, grammar: Grammar, parse: Parse) -> ParsedText |
         best = best if best is not None and (plain is None or best.size <= plain.size) else plain
     if best is None:
         return None
-    for blank in (without_suspects, with_first_branches):
+    for blank in (without_suspects, with_main_branches):
         if not best.broken:
             break
         candidate = blank(best.text, grammar.name)
         again = _parsed(candidate, parse) if _differs_near(best, candidate) else None
         if again is not None and again.size <= best.size:
-            best = replace(again, with_branches=best.root) if blank is with_first_branches else again
+            best = replace(again, with_branches=best.root) if blank is with_main_branches else again
     return best
 
 
