@@ -88,10 +88,11 @@ CASES = [
     ("c", b"#if A\nint f(int a) {\n#else\nint f(long a) {\n#endif\n  return 1;\n}\nint g(void) { return 1; }\n",
      "function f, function f, function g"),
     # members of types in branches that are not kept
-    ("c", (b"#if A\nint f(int a) {\n#else\nstruct s {\n  int b;\n};\nenum e {\n  ONE\n};\n"
+    ("c", (b"#if A\nint f(int a) {\n  a = twice(twice(a));\n#else\nstruct s {\n  int b;\n};\nenum e {\n  ONE\n};\n"
      b"int f(long a) {\n#endif\n  return 1;\n}\n"),
      "function f, struct s, field s.b, enum e, enum_member e.ONE, function f"),
-    ("cpp", (b"#if A\nint f(int a) {\n#else\nnamespace n {\nclass C {\n  int b;\n  int get() { return 1; }\n};\n}\n"
+    ("cpp", (b"#if A\nint f(int a) {\n  a = twice(twice(a));\n#else\nnamespace n {\n"
+     b"class C {\n  int b;\n  int get() { return 1; }\n};\n}\n"
      b"int f(long a) {\n#endif\n  return 1;\n}\n"),
      "function f, namespace n, class n.C, field n.C.b, method n.C.get, function f"),
     # the tag of a type in a declaration defines nothing

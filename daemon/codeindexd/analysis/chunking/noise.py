@@ -253,8 +253,8 @@ class _Branch(NamedTuple):
 def with_main_branches(text: bytes, language: str) -> bytes:
     """Return ``text`` without conditional directives, and with only one branch of each.
 
-    That is the first that counts, which none of ``#if 0`` does, nor one of C++ in C; or the longest, if it is much longer,
-    since the first then is a stub for other platforms.
+    That is the first that counts, which none of ``#if 0`` does, nor one of C++ in C; or the longest, if it is much
+    longer, since the first then is a stub for other platforms.
     """
     if language not in ("c", "cpp", "csharp") or b"#" not in text:
         return text
