@@ -1140,3 +1140,60 @@ async def test_of_a_large_root_the_most_central_files_are_compared(
         answer = await searcher.map(place(indexed, path), 1_000)
         assert answer.map is not None
         assert ({one.file.path for one in answer.map.files}, answer.notes) == ({b"other/money.py"}, [])
+
+
+RECEIVERS = [
+    # a header of C++ whose name says C: members without a receiver, and functions of a namespace
+    ({"point.h": "class Point {\n  int depth_;\n public:\n  int depth() const { return depth_; }\n"
+                 "  int twice() const { return 2 * depth(); }\n};\n"},
+     "depth_", {"point.h:4 USE EXACT"}),
+    ({"point.h": "class Point {\n  int depth_;\n public:\n  int depth() const { return depth_; }\n"
+                 "  int twice() const { return 2 * depth(); }\n};\n"},
+     "depth", {"point.h:5 CALL EXACT"}),
+    ({"lib.h": "LIB_BEGIN\ntemplate <class T>\nconstexpr auto make(T x) -> std::size_t { return x; }\nLIB_END\n",
+      "use.cc": "int f() { return lib::make(1); }\n"},
+     "make", {"use.cc:1 CALL NAME"}),
+    # names that mean the base type, or the object, in other languages only
+    ({"a.c": "struct node { struct node *up; int rank; };\nint f(struct node *parent, struct node *self)\n{\n"
+             "  return parent->rank + self->rank;\n}\n"},
+     "rank", {"a.c:4 USE NAME"}),
+    ({"a.js": "function A() {\n  this.settings = {}\n}\nfunction f(parent) {\n  return parent.settings\n}\n"},
+     "settings", {"a.js:5 USE NAME"}),
+    ({"a.py": "class A:\n    def rank(self): ...\n\n\ndef f(base):\n    return base.rank()\n"},
+     "rank", {"a.py:6 CALL NAME"}),
+    ({"a.php": "<?php\nclass A { function rank() {} }\nclass B extends A { function rank() { parent::rank(); } }\n"},
+     "A.rank", {"a.php:3 CALL IMPORT"}),
+    ({"a.cs": "class A { public virtual void Rank() {} }\n"
+              "class B : A { public override void Rank() { base.Rank(); } }\n"},
+     "A.Rank", {"a.cs:2 CALL IMPORT"}),
+    # a variable that is imported
+    ({"app.py": "class App:\n    def route(self): ...\n\n\nclass Site(App): ...\n\n\ncurrent: Site = make()\n",
+      "use.py": "from app import current\ncurrent.route()\n"},
+     "route", {"use.py:2 CALL IMPORT"}),
+    ({"app.py": "class App:\n    def route(self): ...\n\n\napp = App()\n",
+      "other.py": "class Other:\n    def route(self): ...\n",
+      "use.py": "from app import app as site\n\n\ndef f():\n    site.route()\n"},
+     "App.route", {"use.py:5 CALL IMPORT"}),
+    # what a module exports
+    ({"a.js": "exports.wanted = make()\nfunction f() {\n  return exports.wanted\n}\n"},
+     "wanted", {"a.js:3 USE EXACT"}),
+    # functions of a type, without a receiver
+    ({"a.zig": "pub const Box = struct {\n    size: u32,\n    pub fn make() Box {\n        return wanted(1);\n    }\n"
+               "    fn wanted(size: u32) Box {\n        return .{ .size = size };\n    }\n};\n"},
+     "wanted", {"a.zig:4 CALL EXACT"}),
+    # the body of a class
+    ({"a.py": "class A:\n    def _fail(self): ...\n\n    one = two = three = _fail\n    del _fail\n"},
+     "_fail", {"a.py:4 USE EXACT", "a.py:5 USE EXACT"}),
+    ({"a.sh": "wanted() {\n  :\n}\nunset -f other wanted\n"}, "wanted", {"a.sh:4 USE EXACT"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "name", "expected"), RECEIVERS)
+async def test_what_stands_before_a_name_decides(
+    tmp_path: Path, files: dict[str, str], name: str, expected: set[str]
+) -> None:
+    root = Indexed(tmp_path)
+    for path, text in files.items():
+        root.save(path, text)
+    assert uses(await SEARCHER.refs([root], name, 100)) == expected
+    root.close()

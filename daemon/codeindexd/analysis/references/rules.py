@@ -114,6 +114,8 @@ _PYTHON = ReferenceRules(
     (type (binary_operator (string (string_content) @quoted)))
     (class_definition body: (block (expression_statement (assignment right: [
       (identifier) @use (call arguments: (argument_list (identifier) @use))]))))
+    (class_definition body: (block (delete_statement [(identifier) @use (expression_list (identifier) @use)])))
+    (assignment right: (assignment right: (identifier) @use))
     [(import_statement) (import_from_statement)] @import
     (identifier) @name
     """,
@@ -567,6 +569,7 @@ _BASH = ReferenceRules(
     """
     (command_name (word) @call)
     (command argument: (word) @name)
+    (unset_command (variable_name) @name)
     [(simple_expansion (variable_name) @name) (expansion (variable_name) @name)
      (subscript name: (variable_name) @name) (variable_assignment name: (variable_name) @name)
      (binary_expression (variable_name) @name)]
@@ -682,7 +685,7 @@ _SQL = ReferenceRules(
     separators=(b".",),
 )
 
-REFERENCES_VERSION: Final = 9
+REFERENCES_VERSION: Final = 10
 """Part of every fingerprint; increase it when the same bytes give other references."""
 
 RULES: Final[Mapping[str, ReferenceRules]] = {

@@ -34,6 +34,7 @@ _WRITTEN_OWNERS: Final = frozenset({"javascript", "typescript", "tsx", "lua"})
 _LANGUAGES_INSIDE: Final = {NOTEBOOK: "python", **dict.fromkeys(HOSTS, "javascript")}
 """The language of the code in files that are not code as a whole; which one it really is, only workers know."""
 
+_ONLY_CPP: Final = frozenset({"class", "constructor", "method", "namespace"})
 _CACHED_FILES: Final = 20_000
 _CACHED_BYTES: Final = 64 << 20
 _MOST_MANIFESTS: Final = 1_000
@@ -66,8 +67,16 @@ class CodeFile(Struct, frozen=True, eq=False):
 
     @property
     def language(self) -> str:
-        """The language of the code in the file: that of the script in a document, Python in a notebook."""
-        return _LANGUAGES_INSIDE.get(self.file.language, self.file.language)
+        """The language of the code in the file: that of the script in a document, Python in a notebook.
+
+        A header of C whose definitions only C++ can have is C++, although its name does not say so.
+        """
+        language = self.file.language
+        if language == "c" and self.path.endswith(b".h"):
+            if self._derived.is_cpp is None:
+                self._derived.is_cpp = any(one.kind in _ONLY_CPP or "::" in one.signature for one in self.definitions)
+            return "cpp" if self._derived.is_cpp else language
+        return _LANGUAGES_INSIDE.get(language, language)
 
     @property
     def is_document(self) -> bool:
@@ -200,6 +209,7 @@ class _Derived(Struct):
     bases: defaultdict[int, list[Reference]] | None = None
     owners: list[str] | None = None
     aliases: list[tuple[str, str]] | None = None
+    is_cpp: bool | None = None
     assigned: set[int] | None = None
     hints: dict[int, TypeHints] = field(default_factory=dict)
 

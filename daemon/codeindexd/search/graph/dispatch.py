@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec.structs import replace
 
 from codeindexd.search.graph.graph import CodeGraph, Use
-from codeindexd.search.graph.resolve import CONSTRUCTORS, SELF, SUPER, inherited_members
+from codeindexd.search.graph.resolve import CONSTRUCTORS, inherited_members, is_self, is_super
 from codeindexd.search.graph.targets import Confidence, Target
 from codeindexd.types import FUNCTION_KINDS, ReferenceKind
 
@@ -27,9 +27,9 @@ def uses_of_overridden(graph: CodeGraph, target: Target) -> Iterator[Use]:
     bases = overridden(graph, target)
     around = {(one.file.file.file_id, one.file.type_around(one.number)) for one in bases}
     for use in graph.uses_of(bases):
-        qualifier = use.reference.qualifier.removesuffix("()")
-        is_own = qualifier in ("", *SELF)
-        if qualifier in SUPER or use.reference.kind is ReferenceKind.IMPORT:
+        language, qualifier = use.file.language, use.reference.qualifier.removesuffix("()")
+        is_own = not qualifier or is_self(language, qualifier)
+        if is_super(language, qualifier) or use.reference.kind is ReferenceKind.IMPORT:
             continue
         if is_own and (use.file.file.file_id, use.file.type_around(use.within)) not in around:
             continue

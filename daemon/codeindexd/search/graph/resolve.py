@@ -29,9 +29,17 @@ _FAMILIES: Final = (
     ("ocaml", "ocaml_interface"),
 )
 _FAMILY: Final = {language: family[0] for family in _FAMILIES for language in family}
-SELF: Final = frozenset({"self", "this", "cls", "$this", "static", "Self", "@self"})
-SUPER: Final = frozenset({"super", "parent", "base"})
+_SELF: Final = frozenset({"self", "this", "cls", "$this", "static", "Self", "@self"})
+_SUPER: Final = {"csharp": "base", "php": "parent"}
+"""The word for the base type, where that is not ``super``."""
+
+_WITHOUT_MEMBERS: Final = frozenset({"c", "sql", "bash"})
+"""Languages without methods, in which ``self`` and ``super`` are names like others."""
+
 _IMPLICIT_SELF: Final = frozenset({"java", "kotlin", "scala", "csharp", "cpp", "swift", "ruby"})
+_IMPLICIT_FUNCTIONS: Final = frozenset({"zig"})
+"""Languages in which plain names mean what the types around them define, except for fields."""
+
 _GLOBAL_FUNCTIONS: Final = frozenset({"bash", "sql"})
 """Languages without imports by name, whose functions are known everywhere, although plain names are those of a file."""
 
@@ -45,6 +53,7 @@ _FREE_MEMBERS: Final = frozenset({"lua", "rust", "elixir", "haskell", "ocaml", "
 _EXTENDING: Final = frozenset({"kotlin", "scala"})
 """Languages in which a function outside types can extend a type, and is then called like its members."""
 
+_EXPORTS: Final = frozenset({"exports", "module.exports"})
 _NO_MEMBERS_IMPORTED: Final = frozenset({"python", "javascript", "go"})
 """Languages whose modules export no members of types by their own name."""
 
@@ -136,6 +145,16 @@ class Surroundings(Protocol):
 def family_of(language: str) -> str:
     """Return the language that stands for all those whose code can refer to code in ``language``."""
     return _FAMILY.get(language, language)
+
+
+def is_self(language: str, word: str) -> bool:
+    """Return True if a receiver means the object, or the type, that the code around it belongs to."""
+    return word in _SELF and language not in _WITHOUT_MEMBERS
+
+
+def is_super(language: str, word: str) -> bool:
+    """Return True if a receiver means the base types of the type around it."""
+    return language not in _WITHOUT_MEMBERS and word == _SUPER.get(language, "super")
 
 
 def resolve(around: Surroundings, file: CodeFile, reference: Reference, candidates: Sequence[Target]) -> Resolved:
@@ -248,12 +267,14 @@ def _has_kind_of(reference: Reference, target: Target) -> bool:
 
 def _bare(around: Surroundings, file: CodeFile, reference: Reference, candidates: Sequence[Target]) -> Resolved:
     """Return what a name without a qualifier means."""
-    inside = _in_scope(file, reference.line, candidates)
+    inside = _in_scope(file, reference.line, candidates) or _in_body_of_class(file, reference.line, candidates)
     if inside:
         return [(one, Confidence.EXACT) for one in inside]
-    if file.language in _IMPLICIT_SELF:
-        found = _members(around, file, reference.line, candidates)
-        if found:
+    if file.language in _IMPLICIT_SELF or file.language in _IMPLICIT_FUNCTIONS:
+        members = candidates
+        if file.language in _IMPLICIT_FUNCTIONS:
+            members = [one for one in candidates if one.definition.kind not in _VARIABLES]
+        if found := _members(around, file, reference.line, members):
             return found
     if reference.name in file.bindings():
         return _imported(around, file, file.bindings()[reference.name], candidates)
@@ -316,6 +337,14 @@ def _in_scope(file: CodeFile, line: int, candidates: Sequence[Target]) -> list[T
         return reachable
     innermost = max(one.definition.container for one in reachable)
     return [one for one in reachable if one.definition.container == innermost]
+
+
+def _in_body_of_class(file: CodeFile, line: int, candidates: Sequence[Target]) -> list[Target]:
+    """Return the members that a plain name in the body of a class of Python, outside functions, means."""
+    number = file.enclosing(line) if file.language == "python" else -1
+    if number < 0 or file.definitions[number].kind != "class":
+        return []
+    return [one for one in candidates if one.file is file and one.definition.container == number]
 
 
 def _members(around: Surroundings, file: CodeFile, line: int, candidates: Sequence[Target]) -> Resolved:
@@ -494,17 +523,20 @@ def _from_types(file: CodeFile, candidates: Sequence[Target]) -> Resolved:
 def _qualified(around: Surroundings, file: CodeFile, reference: Reference, candidates: Sequence[Target]) -> Resolved:
     """Return what a name with a qualifier means; a qualifier that ends in ``()`` is a call."""
     qualifier = reference.qualifier
-    if qualifier.endswith("()") and qualifier[:-2] not in SUPER:
+    language = file.language
+    if qualifier.endswith("()") and not is_super(language, qualifier[:-2]):
         return _of_call(around, file, reference, candidates)
     qualifier = qualifier.removesuffix("()")
     first, last = _PARTS.split(qualifier)[0], _PARTS.split(qualifier)[-1]
     members = [one for one in candidates if one.owner]
+    if qualifier in _EXPORTS and family_of(language) == "javascript":
+        return [(one, Confidence.EXACT) for one in candidates if one.file is file and not one.is_local]
     if receiver := _go_receiver(file, reference):
         return _members_of_named(around, file, receiver, members)
-    if qualifier in SELF:
+    if is_self(language, qualifier):
         own = _members(around, file, reference.line, candidates) or _of_same_owner(file, reference.line, members)
         return own or _of_mixin(around, file, reference.line, members)
-    if (qualifier in SUPER or first in SUPER) and file.language != "rust":
+    if language != "rust" and (is_super(language, qualifier) or is_super(language, first)):
         number = next(iter(_types_around(file, reference.line)), -1)
         return _inherited(around, file, number, members) if number >= 0 else []
     if qualified := _in_named(around, file, reference, last, candidates):
@@ -512,8 +544,9 @@ def _qualified(around: Surroundings, file: CodeFile, reference: Reference, candi
     if (known := _by_type(around, file, reference, members)) is not None:
         return known
     bindings = file.bindings().get(first) or (file.bindings().get(last) if last else None)
-    if bindings and first not in ("", *SELF):
-        return _of_module(around, file, bindings, qualifier, candidates)
+    if bindings and first and not is_self(language, first):
+        found = _of_module(around, file, bindings, qualifier, candidates)
+        return found or _of_imported_variable(around, file, reference, bindings, members)
     if qualifier in BUILT_IN.get(family_of(file.language), ()):
         return []
     if "::" in qualifier and around.layout.packages.is_elsewhere(file.language, qualifier, reference.name):
@@ -706,6 +739,33 @@ def _of_module(
     return _imported(around, file, [*longer, *bindings], candidates)
 
 
+def _of_imported_variable(
+    around: Surroundings,
+    file: CodeFile,
+    reference: Reference,
+    bindings: Sequence[Binding],
+    members: Sequence[Target],
+) -> Resolved:
+    """Return the members of a variable that the file imports, by the type that its own file says it has.
+
+    If that says no type, any of ``members`` is possible. Empty if no variable is imported.
+    """
+    name = bindings[0].name
+    if reference.qualifier not in (name, *(alias for alias in file.aliases_of(name))) or not members:
+        return []
+    variables = [one for one in around.named(name) if one.definition.kind in _TOP_VARIABLES and not one.owner]
+    for variable, _ in _imported(around, file, bindings, variables):
+        types = type_hints(variable.definition.signature, variable.file.language).types_of(name)
+        for one in types:
+            if own := [member for member in members if member.owner == one]:
+                return [(member, Confidence.IMPORT) for member in own]
+            if found := _inherited_by_any(around, around.types_named(variable.file, one), members):
+                return found
+        if not types:
+            return [(one, Confidence.POSSIBLE) for one, _ in _by_name(around, file, reference, members)]
+    return []
+
+
 def _by_type(around: Surroundings, file: CodeFile, reference: Reference, members: Sequence[Target]) -> Resolved | None:
     """Return the members of the receiver's type if the code says plainly which type that is; else None.
 
@@ -716,7 +776,7 @@ def _by_type(around: Surroundings, file: CodeFile, reference: Reference, members
     parts = _PARTS.split(reference.qualifier)
     variable = parts[-1]
     is_attribute = len(parts) > 1
-    if is_attribute and parts[0] not in SELF:
+    if is_attribute and not is_self(file.language, parts[0]):
         return None
     names = _types_of(around, file, reference.line, variable, is_attribute=is_attribute)
     if own := [one for one in members if one.owner in names]:
