@@ -1156,7 +1156,12 @@ RECEIVERS = [
     # names that mean the base type, or the object, in other languages only
     ({"a.c": "struct node { struct node *up; int rank; };\nint f(struct node *parent, struct node *self)\n{\n"
              "  return parent->rank + self->rank;\n}\n"},
-     "rank", {"a.c:4 USE NAME"}),
+     "rank", {"a.c:4 USE EXACT"}),
+    # types of C: by their tag, and by what a typedef makes of it
+    ({"a.h": "typedef struct node_s node_t;\nstruct node_s { int rank; };\nstruct other { int rank; };\n",
+      "a.c": '#include "a.h"\nint f(struct other *b, node_t *c)\n{\n  node_t const *d = c;\n  return b->rank +\n'
+             "    c->rank +\n    d->rank;\n}\n"},
+     "node_s.rank", {"a.c:6 USE EXACT", "a.c:7 USE EXACT"}),
     ({"a.js": "function A() {\n  this.settings = {}\n}\nfunction f(parent) {\n  return parent.settings\n}\n"},
      "settings", {"a.js:5 USE NAME"}),
     ({"a.py": "class A:\n    def rank(self): ...\n\n\ndef f(base):\n    return base.rank()\n"},

@@ -15,6 +15,7 @@ _NO_TYPES: Final = frozenset(
     {"None", "True", "False", "Optional", "Union", "Any", "Self", "Promise", "Awaitable", "NULL"}
 )
 _WRAPPERS: Final = r"(?:(?:Optional|Union|Promise|Awaitable|Final|ClassVar|Box|Rc|Arc|RefCell|Option|Mutex)[\[<])*"
+_C_FAMILY: Final = frozenset({"c", "cpp"})
 _MOST_TYPES: Final = 3
 _MOST_TEXT: Final = 200_000  # characters of a definition that are read
 
@@ -29,6 +30,10 @@ _REVERSED: Final = (  # groups: type, variable
 _GO_PATTERNS: Final = (
     re.compile(rf"{_NAME}\s+\*?(?:\w+\.)?(_*[A-Z]\w*)\b"),
     re.compile(rf"{_NAME}(?:\s*,\s*\w+)*\s*:?=\s*&?(?:\w+\.)?([A-Z]\w*)\{{"),
+)
+_C_PATTERNS: Final = (  # groups: type, variable; names of types in C are like others
+    re.compile(r"\b(?:struct|union)\s+(\w+)[\s*]+(?:const\s+)?\**(\w+)\s*[=;,)\[]"),  # struct node *x
+    re.compile(r"\b(\w+_t)[\s*]+(?:const\s+)?\**(\w+)\s*[=;,)\[]"),  # node_t *x
 )
 _RESULT: Final = re.compile(rf"{_NAME}\s*(?::[^=\n]+)?:?=\s*(?:await\s+)?(?:\w+(?:\.|::|->))*([a-z_]\w*)\(")
 
@@ -71,7 +76,7 @@ def type_hints(text: str, language: str) -> TypeHints:
     for pattern in _GO_PATTERNS if language == "go" else _PATTERNS:
         for variable, name in pattern.findall(text):
             types[variable][name] = None
-    for pattern in () if language == "go" else _REVERSED:
+    for pattern in () if language == "go" else (*_C_PATTERNS, *_REVERSED) if language in _C_FAMILY else _REVERSED:
         for name, variable in pattern.findall(text):
             types[variable][name] = None
     for attribute, variable in _KEPT.findall(text):

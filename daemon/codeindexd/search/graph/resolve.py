@@ -104,6 +104,7 @@ _VARIABLE: Final = VARIABLE.decode()
 _VARIABLES: Final = frozenset({"field", "property"})
 _TOP_VARIABLES: Final = frozenset({"variable", "constant"})
 _GETTERS: Final = ("get ", "static get ", "public get ")
+_TYPEDEF: Final = re.compile(r"typedef\s+(?:struct|union)\s+(\w+)")
 _GO_RECEIVER: Final = re.compile(r"func\s*\(\s*(\w+)\s+\*?\s*(\w+)")
 _MOST_BASES: Final = 40
 _MOST_EXPORTING: Final = 3  # modules that an imported name passes through
@@ -779,6 +780,8 @@ def _by_type(around: Surroundings, file: CodeFile, reference: Reference, members
     if is_attribute and not is_self(file.language, parts[0]):
         return None
     names = _types_of(around, file, reference.line, variable, is_attribute=is_attribute)
+    if family_of(file.language) == "c":
+        names = [*names, *(tag for name in names for tag in _tags_of(around, file, name))]
     if own := [one for one in members if one.owner in names]:
         return [(one, Confidence.EXACT) for one in _of_visible_types(around, file, own)]
     is_known = False
@@ -787,7 +790,14 @@ def _by_type(around: Surroundings, file: CodeFile, reference: Reference, members
         if found := _inherited_by_any(around, types, members):
             return found
         is_known |= bool(types) or name in file.bindings()
-    return [] if is_known else None
+    return [] if is_known and file.language != "c" else None
+
+
+def _tags_of(around: Surroundings, file: CodeFile, name: str) -> Iterable[str]:
+    """Yield the names of the structures that a type of C stands for: ``typedef struct node node_t``."""
+    for one in around.types_named(file, name):
+        if (match := _TYPEDEF.match(one.definition.signature)) is not None:
+            yield match[1]
 
 
 def _of_visible_types(around: Surroundings, file: CodeFile, members: Sequence[Target]) -> Sequence[Target]:
