@@ -78,9 +78,10 @@ class CodeGraph:
         self._tokenizer = Tokenizer(memo_entries=64)
         self._named: dict[str, tuple[list[Target], list[tuple[Target, list[Target]]]]] = {}
         self._exists: dict[bytes, bool] = {}
-        self._resolved: dict[str, tuple[list[_ResolvedReference], dict[tuple[int, int], list[int]]]] = {}
-        self._related: dict[frozenset[tuple[int, int]], bool] = {}
+        self._resolved: dict[str, tuple[list[_ResolvedReference], dict[tuple[int, int], list[list[int]]]]] = {}
+        self._related: dict[tuple[Target, ...], bool] = {}  # by identity, which is much faster than by keys
         self.plain_names: dict[tuple[int, str], Resolved] = {}
+        self.member_names: dict[tuple[str, ReferenceKind, str, tuple[Target, ...]], Resolved] = {}
         self.root = pinned.root
         self.sources = Sources(pinned.root, mask_secrets=mask_secrets)
         self._layout: Layout | None = None
@@ -225,7 +226,7 @@ class CodeGraph:
         """Return True if ``targets``, definitions of one name, are one, or members of types with common ancestors."""
         if not targets:
             return False
-        key = frozenset(target.key for target in targets)
+        key = tuple(targets)
         if key not in self._related:
             self._related[key] = are_related(self, targets)
         return self._related[key]
@@ -257,8 +258,12 @@ class CodeGraph:
     def _uses_of_name(
         self, name: str, wanted: dict[tuple[int, int], Target], least: Confidence = Confidence.NAME
     ) -> Iterator[Use]:
+        meant: dict[int, tuple[Target, Confidence]] = {}  # by the identity of what a reference was resolved to
         for one in self._resolved_references(name, wanted):
-            target, confidence = max((found for found in one.resolved if found[0].key in wanted), key=_confidence)
+            if id(one.resolved) not in meant:
+                ours = (found for found in one.resolved if found[0].key in wanted)
+                meant[id(one.resolved)] = max(ours, key=_confidence)
+            target, confidence = meant[id(one.resolved)]
             if confidence >= least:
                 yield Use(one.file, one.reference, target, confidence, one.within)
 
@@ -270,14 +275,18 @@ class CodeGraph:
         held = self._resolved.get(name)
         if held is None:
             references = list(self._resolve_all(name))
-            meaning: dict[tuple[int, int], list[int]] = {}
+            same: dict[int, list[int]] = {}  # the places of references that were resolved to the same list
+            meaning: dict[tuple[int, int], list[list[int]]] = {}
             for place, one in enumerate(references):
-                for target, _ in one.resolved:
-                    meaning.setdefault(target.key, []).append(place)
+                if (places := same.get(id(one.resolved))) is None:
+                    places = same[id(one.resolved)] = []
+                    for key in dict.fromkeys(target.key for target, _ in one.resolved):
+                        meaning.setdefault(key, []).append(places)
+                places.append(place)
             held = self._resolved[name] = references, meaning
         references, meaning = held
-        places = sorted({place for key in wanted for place in meaning.get(key, ())})
-        return [references[place] for place in places]
+        found = sorted({place for key in wanted for places in meaning.get(key, ()) for place in places})
+        return [references[place] for place in found]
 
     def _resolve_all(self, name: str) -> Iterator[_ResolvedReference]:
         candidates = self.named(name)

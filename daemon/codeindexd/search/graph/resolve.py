@@ -139,6 +139,10 @@ class Surroundings(Protocol):
     def plain_names(self) -> dict[tuple[int, str], Resolved]:
         """What plain names mean outside their scopes, by file and name: the same for every reference in a file."""
 
+    @property
+    def member_names(self) -> dict[tuple[str, ReferenceKind, str, tuple[Target, ...]], Resolved]:
+        """What names with an unknown receiver mean, by language, kind, qualifier and candidates."""
+
     def are_related(self, targets: Sequence[Target]) -> bool:
         """Return True if it does not matter much which of ``targets``, definitions of one name, is meant."""
 
@@ -587,7 +591,20 @@ def _in_named(
 
 
 def _by_name(around: Surroundings, file: CodeFile, reference: Reference, candidates: Sequence[Target]) -> Resolved:
-    """Return the members of the name of a reference whose receiver is unknown; in some languages also functions."""
+    """Return the members of the name of a reference whose receiver is unknown; in some languages also functions.
+
+    Most references to a common name mean the same, so what was found is kept.
+    """
+    qualifier = reference.qualifier if file.language in _FREE_MEMBERS else ""
+    key = file.language, reference.kind, qualifier, tuple(candidates)
+    if key not in around.member_names:
+        around.member_names[key] = _members_by_name(around, file, reference, candidates)
+    return around.member_names[key]
+
+
+def _members_by_name(
+    around: Surroundings, file: CodeFile, reference: Reference, candidates: Sequence[Target]
+) -> Resolved:
     found = [one for one in candidates if one.owner]
     if reference.kind is ReferenceKind.CALL:
         found = [one for one in found if one.definition.kind not in _VARIABLES] or found
