@@ -1179,6 +1179,13 @@ RECEIVERS = [
       "other.py": "class Other:\n    def route(self): ...\n",
       "use.py": "from app import app as site\n\n\ndef f():\n    site.route()\n"},
      "App.route", {"use.py:5 CALL IMPORT"}),
+    # what constructs the type around it
+    ({"a.py": "class A:\n    def __init__(self): ...\n\n    @classmethod\n    def make(cls, box):\n"
+              "        return cls(), box.cls()\n"},
+     "A", {"a.py:6 CALL EXACT"}),
+    ({"a.php": "<?php\nclass A {\n  static function a() { return new static(); }\n"
+               "  static function b() { return new self; }\n}\n"},
+     "A", {"a.php:3 CALL EXACT", "a.php:4 CALL EXACT"}),
     # what a module exports
     ({"a.js": "exports.wanted = make()\nfunction f() {\n  return exports.wanted\n}\n"},
      "wanted", {"a.js:3 USE EXACT"}),

@@ -141,6 +141,9 @@ def _by_bracket(nodes: Iterable[Node], text: bytes) -> tuple[list[Node], list[No
     return called, used
 
 
+_CLASSES = frozenset({"class_definition", "class_declaration", "enum_declaration", "trait_declaration"})
+
+
 @functools.cache
 def _query(language: str, grammar: Language) -> Query:
     return Query(grammar, RULES[language].query)
@@ -166,7 +169,7 @@ class _Collector:
         self._bare: set[int] = set()  # offsets
         self._variables: set[int] = set()  # offsets
         self._taken = {offset for offsets in defined.values() for offset in offsets}
-        self._special = rules.keywords | rules.importing | rules.mixing_in
+        self._special = rules.keywords | rules.importing | rules.mixing_in | rules.own_type
         self._marks = np.zeros(256, dtype=bool)
         self._marks[[mark[-1] for mark in rules.separators]] = True
         self._before_member = frozenset({mark[-1] for mark in rules.separators} | set(rules.sigils))
@@ -231,7 +234,7 @@ class _Collector:
                 name = name[last:]
                 start += last if mark in separators else 0
             if name in special:
-                self._add_special(node, name)
+                self._add_special(node, name, code)
             else:
                 append((start, code, name))
 
@@ -379,14 +382,19 @@ class _Collector:
             name = self._text[node.start_byte : node.end_byte] + b"="
             self._found.append((node.start_byte, int(ReferenceKind.CALL), name))
 
-    def _add_special(self, node: Node, word: bytes) -> None:
-        """Read the import, or add the base classes, that a call of ``word`` stands for."""
+    def _add_special(self, node: Node, word: bytes, kind: int) -> None:
+        """Read the import, or add the base classes or the type, that a call of ``word`` stands for."""
         if word in self._rules.importing:
             statement = _around(node, self._rules.statements)
             self.read_imports([statement] if statement is not None else [])
         elif word in self._rules.mixing_in and node.parent is not None:
             for arguments in node.parent.named_children[1:2]:
                 self.add(_last_names(arguments.named_children), ReferenceKind.INHERIT)
+        elif word in self._rules.own_type and kind == ReferenceKind.CALL and not self._is_member(node.start_byte):
+            if name := _type_around(node):
+                self._found.append((node.start_byte, kind, name))
+        elif word not in self._rules.keywords:
+            self._found.append((node.start_byte, kind, word))
 
     def read_imports(self, statements: Iterable[Node]) -> None:
         """Read import statements; other names inside them are ignored."""
@@ -484,6 +492,15 @@ def _offsets_by_name(nodes: Iterable[Node], text: bytes, wanted: Set[bytes]) -> 
         if (name := text[start : node.end_byte]) in wanted:
             found.setdefault(name, set()).add(start)
     return found
+
+
+def _type_around(node: Node) -> bytes:
+    """Return the name of the class around a node; b"" if it has none."""
+    outer = node.parent
+    while outer is not None and outer.type not in _CLASSES:
+        outer = outer.parent
+    name = outer.child_by_field_name("name") if outer is not None else None
+    return (name.text or b"") if name is not None else b""
 
 
 def _around(node: Node, kinds: Sequence[str]) -> Node | None:

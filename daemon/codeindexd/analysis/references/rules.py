@@ -63,6 +63,7 @@ class ReferenceRules(Struct, frozen=True):
     - ``importing``: words whose call is an import. Its statement is the nearest node around it of a type in
       ``statements``.
     - ``mixing_in``: words whose arguments are base classes.
+    - ``own_type``: words whose call constructs the type around it.
     - ``calls_variables``: a call may be that of a variable, which hides the function of its name.
     - ``of_wildcards``: plain names that a file which imports all names of a module may have from there.
     - ``bodies``: finds text that the tree does not parse, such as the bodies of macros; the words in its group count.
@@ -79,6 +80,7 @@ class ReferenceRules(Struct, frozen=True):
     importing: frozenset[bytes] = frozenset()
     statements: tuple[str, ...] = ()
     mixing_in: frozenset[bytes] = frozenset()
+    own_type: frozenset[bytes] = frozenset()
     calls_variables: bool = True
     of_wildcards: re.Pattern[bytes] = re.compile(rb"(?!)")
     bodies: re.Pattern[bytes] | None = None
@@ -123,6 +125,7 @@ _PYTHON = ReferenceRules(
     imports.python,
     of_wildcards=re.compile(rb""),
     exports=(b"__all__", _ALL),
+    own_type=_words("cls"),
 )
 
 _REQUIRE: Final = _words("require")
@@ -502,6 +505,7 @@ _PHP = ReferenceRules(
     separators=(b"->", b"?->", b"::", b"\\"),
     mark=b"$",
     keywords=_words("self static parent class"),
+    own_type=_words("self static"),
 )
 
 _LUA = ReferenceRules(
