@@ -29,6 +29,7 @@ from codeindexd.search.history.query import CommitQuery, parse_commit_query
 from codeindexd.waiting import run_all
 
 _DEFAULT_LIMIT = 10
+_MOST_NOTES = 3  # on histories that cannot be searched, one for each
 _SYNC_S = 30.0  # that a question waits for a history to be complete
 
 
@@ -69,6 +70,13 @@ def histories_asked(
             if any(str(root.spec.path / glob).startswith(f"{history.path}/") for glob in globs):
                 found.setdefault(history, root)
     return found
+
+
+def _notes_on_refused(errors: Sequence[NoHistoryError]) -> list[str]:
+    """Return notes on histories that could not be searched; many in one note."""
+    if len(errors) <= _MOST_NOTES:
+        return [error.message for error in errors]
+    return [f"the commits of {len(errors):,} repositories are not indexed yet; to see the progress: codeindex status"]
 
 
 def _notes_on_unsearched(roots: Sequence[Root], searched: Collection[HistoryIndexer]) -> list[str]:
@@ -172,7 +180,7 @@ class CommitLogHandler:
         if refused and not searchable:
             raise refused[0]
         notes += commit_log_responses.notes_on(searchable)
-        notes += [error.message for error in refused]
+        notes += _notes_on_refused(refused)
         distinct: dict[bytes, tuple[HistoryIndexer, CommitHit, bytes]] = {}
         for entry in found:  # clones of a repository have the same commits
             distinct.setdefault(entry[1].commit.id, entry)

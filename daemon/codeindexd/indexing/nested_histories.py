@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import anyio
@@ -21,6 +22,7 @@ from codeindexd.workers.pool import WorkerPool
 log = structlog.get_logger(__name__)
 
 _NEW_S = 1.0
+_AT_ONCE = 4
 MOST_NESTED = 200
 """Repositories inside one root whose histories are indexed."""
 
@@ -30,7 +32,7 @@ class NestedHistories:
 
     Methods must be called in the event loop, except as marked.
 
-    - ``own``: the history of the root itself, which is read first. The others are read one after the other.
+    - ``own``: the history of the root itself, which is read first. Of the others, a few are read at a time.
     - ``find()`` returns the directories of the root that have a repository of their own, which may change with each
       ``generation()``. Blocking.
     - ``is_ready()``: True once the code of the root is indexed; ``on_state`` reports that this or the generation may
@@ -180,11 +182,12 @@ class NestedHistories:
         return history
 
     def _has_turn(self, directory: bytes) -> bool:
-        """Return True if the histories before that of a directory have been read, as far as that is possible now."""
+        """Return True if most histories before that of a directory have been read, as far as that is possible now."""
         if not self._is_ready() or not self._own.is_settled:
             return False
-        first = next((place for place, history in self._histories.items() if not history.is_settled), directory)
-        return directory <= first
+        history = self._histories.get(directory)
+        unread = (other for other in self._histories.values() if not other.is_settled)
+        return history is not None and (history.is_settled or history in islice(unread, _AT_ONCE))
 
     def _on_history(self) -> None:
         self._advanced.notify_all()

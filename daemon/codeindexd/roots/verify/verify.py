@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from codeindexd.errors import FailedError, NoHistoryError, StoreDamagedError, St
 from codeindexd.indexing.history import HistoryIndexer
 from codeindexd.indexing.history_status import HistoryCheck
 from codeindexd.protocol.places import path_to_json
+from codeindexd.quantities import quantity
 from codeindexd.roots import Root
 from codeindexd.roots.registry import RootSpec
 from codeindexd.roots.supervisor import FailedRoot
@@ -83,7 +85,9 @@ async def _check_histories(root: Root) -> HistoryCheck:
         msgspec.structs.replace(check, differences=tuple(f"{history.path}: {text}" for text in check.differences))
         for history, check in nested
     ]
-    notes = [own[1].note, *(f"{history.path}: {check.note}" for history, check in nested if check.note)]
+    notes = [own[1].note]
+    for note, count in Counter(check.note for check in inside if check.note).items():
+        notes.append(f"{quantity(count, 'repository inside', 'repositories inside')}: {note}")
     return HistoryCheck(
         own[1].commits + sum(check.commits for check in inside),
         own[1].differences + tuple(text for check in inside for text in check.differences),
