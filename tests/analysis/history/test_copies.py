@@ -72,6 +72,22 @@ def test_a_file_that_was_split(made: TestRepository) -> None:
         assert ours(made, path) == "src/1.py" == of_git(made, path)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_equally_similar_files_rank_as_in_git(made: TestRepository, seed: int) -> None:
+    chance = random.Random(seed)
+    files = {}
+    for number in range(12):
+        length = chance.choice([22, 22, 26, 30])
+        files[f"{chance.choice(['a', 'a.b', 'b/c', 'b'])}/{number}.py"] = joined(
+            text(5)[:length], text(50 + number)[:10]
+        )
+    made.commit(files)
+    for old in chance.sample(sorted(files), 2):
+        made.git("rm", "-q", old)
+    made.commit({"copy.py": joined(text(5)[:30], text(99)[:6])})
+    assert ours(made, "copy.py") == of_git(made, "copy.py") != ""
+
+
 def test_equal_files_with_the_same_name_come_first(made: TestRepository) -> None:
     same = joined(text(7))
     made.commit({"a/one.py": same, "b/two.py": same})

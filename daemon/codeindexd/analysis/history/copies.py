@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 from codeindexd.analysis.history.renames import FULL_SCORE, LEAST_SCORE, REGULAR_FILES, similarity, spans_of
 from codeindexd.analysis.history.repository import DIRECTORY, GitRepository
+
+_MOST_KEPT = 4  # of the most similar files
 
 
 class CopiesNotFoundError(Exception):
@@ -16,7 +19,7 @@ class CopiesNotFoundError(Exception):
 def copied_from(repository: GitRepository, commit_id: bytes, path: bytes, *, budget_s: float) -> bytes:
     """Return the path that a commit copied its new file ``path`` from; b"" if no file before it is similar enough.
 
-    A file that the commit removed is preferred, then the most similar one, and among these one of the same name.
+    Of the four most similar ones, a file that the commit removed is preferred, then one of the same name.
     Raises MissingObjectError, and CopiesNotFoundError after ``budget_s``.
     """
     end = time.monotonic() + budget_s
@@ -34,24 +37,32 @@ def copied_from(repository: GitRepository, commit_id: bytes, path: bytes, *, bud
     if not data:
         return b""
     spans = spans_of(data)
-    best, best_rank = b"", (False, LEAST_SCORE - 1, True)
+    kept: list[tuple[int, bool, bytes]] = []  # as git does it, so that equally similar files rank as there
     for old, blob in before:
         _check(end)
-        size = repository.size_of(blob)
-        larger = max(size, len(data))
-        if (larger - min(size, len(data))) * FULL_SCORE > larger * (FULL_SCORE - LEAST_SCORE):
-            continue
-        score = similarity(repository.read(blob)[1], data, spans, LEAST_SCORE)
-        rank = (old not in now, score, _name(old) == name)
-        if score >= LEAST_SCORE and rank > best_rank:
-            best, best_rank = old, rank
-    return best
+        found = _similarity(repository, blob, data, spans), _name(old) == name, old
+        worst = min(range(len(kept)), key=lambda number: kept[number][:2]) if len(kept) == _MOST_KEPT else -1
+        if worst < 0:
+            kept.append(found)
+        elif found[:2] > kept[worst][:2]:
+            kept[worst] = found
+    similar = sorted((one for one in kept if one[0] >= LEAST_SCORE), key=lambda one: (-one[0], -one[1]))
+    return next((old for *_, old in similar if old not in now), similar[0][2] if similar else b"")
+
+
+def _similarity(repository: GitRepository, blob: bytes, data: bytes, spans: Counter[bytes]) -> int:
+    """Return the score of an old file; it is only read if its size allows that it is similar."""
+    size = repository.size_of(blob)
+    larger = max(size, len(data))
+    if (larger - min(size, len(data))) * FULL_SCORE > larger * (FULL_SCORE - LEAST_SCORE):
+        return 0
+    return similarity(repository.read(blob)[1], data, spans, LEAST_SCORE)
 
 
 def _files(repository: GitRepository, tree: bytes, end: float, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
     """Yield the path and the blob of each regular file below a tree, in the order of their paths."""
     _check(end)
-    for mode, name, found in sorted(repository.tree(tree), key=lambda entry: entry[1]):
+    for mode, name, found in sorted(repository.tree(tree), key=lambda one: one[1] + b"/" * (one[0] == DIRECTORY)):
         if mode == DIRECTORY:
             yield from _files(repository, found, end, prefix + name + b"/")
         elif mode in REGULAR_FILES:
