@@ -8,10 +8,13 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 
-EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
-"""Errno values that mean that this process or the machine lacks resources, not that the file is at fault."""
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN})
+"""Errno values that mean that this process or the machine lacks resources, not that the file is at fault.
 
-EXHAUSTED_HINT = "close programs, or raise the limit of open files or memory"
+EAGAIN means that no thread or process could be started: files are never read or written in non-blocking mode.
+"""
+
+EXHAUSTED_HINT = "close programs, or raise the limit of open files, processes or memory"
 
 
 class CodeindexError(Exception):

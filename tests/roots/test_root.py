@@ -82,21 +82,23 @@ async def test_a_sync_that_times_out_says_what_it_waited_for(tmp_path: Path, mon
 
 
 @pytest.mark.parametrize(
-    ("error", "says"),
+    ("error", "says", "hint"),
     [
-        (PathRefusedError("/code cannot be scanned: Permission denied", hint="x"), "^/code cannot be scanned: Perm"),
-        (PermissionError(errno.EACCES, "Permission denied", "/code/a"), "/code cannot be read: Permission denied$"),
+        (PathRefusedError("/code cannot be scanned: Permission denied", hint="x"), "^/code cannot be scanned: P", "x"),
+        (PermissionError(errno.EACCES, "Permission denied", "/code/a"), "/code cannot be read: P.*denied$", "permis"),
+        (NO_FILES, "/code cannot be read: Too many open files$", "raise the limit of open files"),
     ],
 )
 async def test_a_root_that_cannot_be_scanned_is_named_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, says: str, hint: str
 ) -> None:
     async with harness(tmp_path) as made, made.running() as root:
         with monkeypatch.context() as broken:
             broken.setattr(Scanner, "scan", failing(Scanner.scan, 1_000, error))
             (made.path / "a.py").write_text("def alpha(): pass\n")
-            with pytest.raises(FailedError, match=says):
+            with pytest.raises(FailedError, match=says) as raised:
                 await root.sync(30)
+            assert hint in raised.value.hint
 
 
 async def test_only_the_directory_of_a_missing_root_is_its_new_place(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 import anyio.to_thread
 import structlog
 
-from codeindexd.errors import CodeindexError, PathRefusedError, StoreFullError
+from codeindexd.errors import EXHAUSTED, EXHAUSTED_HINT, CodeindexError, PathRefusedError, StoreFullError
 from codeindexd.indexing.ingest import Ingest
 from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
 from codeindexd.roots.busy import BusyFiles
@@ -195,7 +195,9 @@ class ScanLoop:
         else:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             path = self._presence.spec.path
-            problem = RootProblem(f"{path} cannot be read: {reason}", "check the directory's permissions")
+            exhausted = isinstance(error, OSError) and error.errno in EXHAUSTED
+            hint = EXHAUSTED_HINT if exhausted else "check the directory's permissions"
+            problem = RootProblem(f"{path} cannot be read: {reason}", hint)
         self._problems.set(ProblemKey.SCAN, problem)
         self.failed_scans += 1
         self._retry_later()

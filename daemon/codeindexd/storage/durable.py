@@ -22,6 +22,7 @@ from codeindexd.errors import (
 
 LOCK = "lock"
 UNWRITABLE_HINT = "free disk space, or check quota and permissions"
+FAILED_HINT = "tried again by itself; if it persists, run: codeindex verify --repair"
 CLEAN_MARKER = "sealed.json"
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM})
 _DAMAGED = frozenset({errno.EIO, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL})
@@ -35,7 +36,7 @@ def store_error(number: int, message: str, what: str) -> CodeindexError:
         return StoreFullError(f"the {what} cannot be used now: {message}", hint=EXHAUSTED_HINT)
     if number in _DAMAGED:
         return StoreDamagedError(f"the {what} cannot be read: {message}")
-    return FailedError(f"the {what} failed: {message}")
+    return FailedError(f"the {what} failed: {message}", hint=FAILED_HINT)
 
 
 @contextmanager

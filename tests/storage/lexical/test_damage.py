@@ -125,6 +125,24 @@ def test_a_writer_that_a_failed_write_ended_is_one_that_cannot_write() -> None:
     assert raised.value.hint == "free disk space, or check quota and permissions"
 
 
+class PanicException(BaseException):
+    """What a panic of Rust becomes."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("System error.'Failed to spawn segment merging thread'"),
+        ValueError("An IO error occurred: 'Resource temporarily unavailable (os error 11)'"),
+        PanicException("Failed to spawn meta file watcher thread: Os { code: 11, kind: WouldBlock }"),
+    ],
+)
+def test_a_lack_of_threads_is_no_damage_and_has_a_remedy(error: BaseException) -> None:
+    with pytest.raises(StoreFullError, match=r"^the lexical index cannot be used now: ") as raised, translated():
+        raise error
+    assert raised.value.hint == "close programs, or raise the limit of open files, processes or memory"
+
+
 def test_a_full_disk_loses_nothing_and_the_same_call_works_later(tmp_path: Path) -> None:
     _filled(tmp_path)
     lexical = Lexical.open(tmp_path, "store")

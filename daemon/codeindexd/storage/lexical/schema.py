@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,12 +19,13 @@ from codeindexd.errors import (
     StoreFullError,
     StoreVersionError,
 )
-from codeindexd.storage.durable import UNWRITABLE_HINT, store_error
+from codeindexd.storage.durable import FAILED_HINT, UNWRITABLE_HINT, store_error
 
 WHAT = "lexical index"
 SENTINEL = "sentinel"
 _ALWAYS = frozenset({"words", "identifiers", "language", "kind"})  # fields that a document has even without terms
 _OS_ERROR = re.compile(r"\(os error (\d+)\)|code: (\d+)")
+_NO_THREAD = re.compile(r"failed to spawn .*thread", re.IGNORECASE)
 _WRITER_ENDED = "An index writer was killed"  # what follows a failed write of one of its threads, without its cause
 _DAMAGE = re.compile(
     r"corrupt|does ?not ?exist|failed to open|incompatible|schema|deserializ|footer|eof", re.IGNORECASE
@@ -143,11 +145,15 @@ def translated() -> Iterator[None]:
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
+        if _NO_THREAD.search(str(error)):
+            raise store_error(errno.EAGAIN, str(error), WHAT) from error
         raise StoreDamagedError(f"the {WHAT} panicked: {error}") from error
 
 
 def _ours(error: Exception) -> CodeindexError:
     message = str(error)
+    if _NO_THREAD.search(message):
+        return store_error(errno.EAGAIN, message, WHAT)
     number = _OS_ERROR.search(message)
     if number is not None:
         return store_error(int(number[1] or number[2]), message, WHAT)
@@ -159,4 +165,4 @@ def _ours(error: Exception) -> CodeindexError:
         return StoreVersionError(f"the {WHAT} is of another version of codeindexd")
     if _DAMAGE.search(message):
         return StoreDamagedError(f"the {WHAT} cannot be read: {message}")
-    return FailedError(f"the {WHAT} failed: {message}")
+    return FailedError(f"the {WHAT} failed: {message}", hint=FAILED_HINT)
