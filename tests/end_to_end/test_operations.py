@@ -73,7 +73,19 @@ def test_any_sequence_of_operations_leaves_the_index_equal_to_the_disk(
             made.sync()
             made.verify()
             made.check_markers()
+            made.check_grep()
             made.check_nested_root()
+        made.compare()
+
+
+def test_a_pause_that_outlasts_the_daemon_costs_no_change(daemon: RealDaemon, reference: RealDaemon) -> None:
+    with trial(daemon, reference, 2) as made:
+        made.sync()
+        while not made.done["pauses over a kill"]:
+            made.check_pause(20)
+            made.sync()
+            made.verify()
+        made.check_grep()
         made.compare()
 
 

@@ -22,7 +22,7 @@ _FATAL = (signal.SIGKILL, signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM)
 _STOPPED_S = (0.02, 1.5)
 _PAUSE_S = {WORKERS: 0.12, MODEL: 8.0}  # between two strikes, on average: a worker starts in 0.2 s, a model in seconds
 _ROUND_S = 600.0
-_FILES_MORE = 12  # descriptors that may have come and not gone: an idle worker, a reader
+_FILES_MORE = 24  # descriptors that may have come and not gone: readers, the files of a history, an idle worker
 
 
 class Striker:

@@ -26,6 +26,7 @@ from support.daemons import RealDaemon, real_daemon
 LONGEST = 30
 RESTART_EVERY = 4  # comparisons
 NESTED_EVERY = 5  # bursts
+PAUSED_EVERY = 7  # bursts
 
 
 def main() -> int:
@@ -69,6 +70,13 @@ def _run(trial: Trial, chosen: argparse.Namespace) -> int:
             trial.verify()
             trial.check_history()
             trial.check_markers()
+            trial.check_grep()
+            if number % PAUSED_EVERY == 0:
+                burst = trial.check_pause(_length(trial.world))
+                trial.sync()
+                trial.verify()
+                trial.check_markers()
+                trial.check_kernel_files()
             if number % NESTED_EVERY == 0:
                 trial.check_nested_root()
             if number % chosen.compare_every == 0 or chosen.replay:

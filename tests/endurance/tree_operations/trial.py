@@ -28,12 +28,16 @@ CONFIG = f"[index]\nmax_file_bytes = {MAX_FILE_BYTES}\n[workers]\nnice = 0\n[wat
 Answer = dict[tuple[str, int, int], float]
 """(path, first line, last line) to score."""
 
+Line = tuple[bytes, int]
+"""Path and number of a line."""
+
 _SAMPLE = 5
 _DEAD_KEPT = 500
 _SHOWN = 20
 _MANY_HITS = 10
 _NEARLY = 1e-6
 _MOST_COMMITS = 1000
+_MOST_LINES = 100_000
 
 
 class DifferenceError(AssertionError):
@@ -127,6 +131,97 @@ class Trial:
         while len(self._seen) > _DEAD_KEPT:
             del self._seen[next(iter(self._seen))]
         self.done["markers"] += min(_SAMPLE, len(seen.certain)) + min(_SAMPLE, len(dead))
+
+    def check_grep(self) -> None:
+        """Lines that match, all others, and files without a match are those of the files. Raises DifferenceError."""
+        certain = {path for places in look(self.world).certain.values() for path in places}
+        texts = {path: self.world.read(path).decode() for path in sorted(certain)}
+        lines = {
+            path: text.removesuffix("\n").split("\n")
+            for path, text in texts.items()
+            if "\r" not in text and "nbformat" not in text  # of notebooks, only the cells are searched
+        }
+        chosen = self._random.sample(sorted(lines), min(_SAMPLE, len(lines)))
+        patterns = [self._random.choice([line for line in lines[path] if line.strip()]) for path in chosen[:2]]
+        if not patterns:
+            return
+        question: dict[str, Any] = {
+            "pattern": patterns[0],
+            "others": patterns[1:],
+            "fixed": True,
+            "roots": [self._absolute(path) for path in chosen],
+            "limit": _MOST_LINES,
+            "sync": True,
+        }
+        for whole in (False, True):
+            for invert in (False, True):
+
+                def selected(line: str, *, whole: bool = whole, invert: bool = invert) -> bool:
+                    return any(line == one if whole else one in line for one in patterns) is not invert
+
+                expected = {(path, n) for path in chosen for n, line in enumerate(lines[path], 1) if selected(line)}
+                asked = {**question, "whole_line": whole, "invert": invert}
+                self._compare_grep(asked, expected)
+                without = {(path, 0) for path in chosen} - {(path, 0) for path, _ in expected}
+                self._compare_grep({**asked, "files_without": True}, without)
+
+    def _compare_grep(self, asked: dict[str, Any], expected: set[Line]) -> None:
+        answer = self._ask("grep", **asked)
+        found = {
+            (os.fsencode(one["path"]), one.get("line", 0)) for one in (*answer["matches"], *answer.get("counts", ()))
+        }
+        self.done["lines compared"] += len(expected)
+        if found != expected:
+            wrong = f"lacks {expected - found}, has {found - expected} too many"
+            raise DifferenceError(f"grep {asked} {wrong}; left out: {answer['left_out']}, {answer.get('notes')}")
+
+    def check_pause(self, count: int) -> Burst:
+        """While paused, also over a restart, ``count`` operations leave the index as it is. Raises DifferenceError.
+
+        Call :meth:`sync` before and afterwards.
+        """
+        before = self._status()
+        self._ask("pause", path=str(self.root))
+        burst = self.burst(count)
+        if self._random.random() < 0.5:
+            self.daemon.kill()
+            self.daemon.start()
+            self.done["pauses over a kill"] += 1
+        now = self._status()
+        problems = [
+            f"{key} is {now[key]} instead of {value}"
+            for key, value in (("state", "paused"), *((key, before[key]) for key in ("root_hash", "files", "chunks")))
+            if now[key] != value
+        ]
+        if problems:
+            raise DifferenceError(f"a paused root: {'; '.join(problems)}")
+        self._ask("resume", path=str(self.root))
+        self.done["pauses"] += 1
+        return burst
+
+    def _status(self) -> dict[str, Any]:
+        status: dict[str, Any] = self._ask("status", path=str(self.root))["roots"][0]
+        return status
+
+    def check_kernel_files(self) -> None:
+        """The state of the kernel that is mounted in the tree is left out, and is no change. Raises DifferenceError."""
+        place = Path(self._absolute(b"kernel_files"))
+        if self.world.mounted or place.exists():
+            return
+        place.mkdir()
+        mounted = subprocess.run(["mount", "-t", "sysfs", "none", place], capture_output=True, check=False)
+        try:
+            if mounted.returncode == 0:
+                self.sync()
+                self.verify()
+                if (explained := self._ask("explain", path=str(place / "kernel")))["indexed"]:
+                    raise DifferenceError(f"files of the kernel are indexed: {explained}")
+                self.done["kernel files left out"] += 1
+        finally:
+            if mounted.returncode == 0:
+                subprocess.run(["umount", "-l", place], check=True)
+            place.rmdir()
+        self.sync()
 
     def _hits(self, marker: bytes, **params: Any) -> list[dict[str, Any]]:
         """The hits of a search that hold the marker. As a phrase: the model knows no such word and likes any chunk."""
