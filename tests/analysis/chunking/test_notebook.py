@@ -146,6 +146,7 @@ def test_an_editor_may_name_the_language_of_one_cell() -> None:
         '{"nbformat": 4, "cells": [{"cell_type": "code", "source": "a\nb"}]}',
         '{"nbformat": 4, "cells": [{"cell_type": "code", "source": "\\x"}]}',
         '{"nbformat": 4, "metadata": {"a": tru}}',
+        '{"nbformat": 4, "cells": [{"nbformat": 4, "cells": [{"cell_type": "code", "source": "a = 1"}]}]}',
         '<<<<<<< HEAD\n{"nbformat": 4, "cells": []}',
     ],
 )

@@ -190,6 +190,8 @@ class _Reader:
                     language = _language(self._loaded())
                 elif key == b"metadata":
                     language = _cell_language(self._loaded()) or language
+            if not kind:  # such as a second notebook inside the first after a failed merge: its text must not be lost
+                raise _NotANotebook
             if kind == "code":
                 yield _RawCell(number, "code", language, source, is_legacy)
             elif kind == "raw":
