@@ -26,6 +26,8 @@ def test_the_function_of_a_command_is_in_its_module(command: str) -> None:
         (["search", "x", "--langs", "go"], "did you mean --lang? or, to search for it"),
         (["log", "x", "--limit", "3"], "did you mean -n? or, to search for it"),
         (["search", "x", "--max-retries"], "to search for it, put -- before it: codeindex search -- x --max-retries"),
+        (["search", "--timeout", "1", "x"], "to search for it, put -- before it: codeindex search -- --timeout 1 x"),
+        (["grep", "x", "--root", "src"], "leave --root out, and name the directory after the pattern: codeindex grep"),
         (["search", "x", "-z"], "to search for it, put -- before it: codeindex search -- x -z"),
     ],
 )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -184,6 +187,25 @@ def test_a_request_times_out_and_closes_the_connection(daemon: FakeDaemon) -> No
         with pytest.raises(TimedOutError):
             client.search("x")
         assert client.info()["pid"] == 4242  # on a new connection, where the late answer cannot arrive
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_suspended_daemon_is_no_reason_to_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("codeindexd.client.sync._SILENT_S", 0.1)
+    code = f"import socket, time; s = socket.socket(socket.AF_UNIX); s.bind({str(tmp_path / 's')!r}); s.listen()"
+    process = subprocess.Popen([sys.executable, "-c", f"{code}; print(flush=True); time.sleep(60)"], stdout=-1)
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGSTOP)
+        for timeout_s in (None, 0.2):
+            with Client(tmp_path / "s", start=False, timeout_s=timeout_s) as client:
+                with pytest.raises(NoDaemonError, match=f"pid {process.pid}.* is suspended") as caught:
+                    client.info()
+                assert caught.value.hint.startswith(f"continue it: kill -CONT {process.pid}; or")
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_a_client_answers_one_caller_at_a_time(daemon: FakeDaemon, tmp_path: Path) -> None:

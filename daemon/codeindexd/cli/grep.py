@@ -140,6 +140,8 @@ def hint_on_options(words: list[str]) -> str:
     """Return the hint on options of grep that do not exist here; "" if others are among ``words``."""
     if all(word in _NEEDLESS_LONG_OPTIONS or _NEEDLESS_OPTIONS.fullmatch(word) for word in words):
         return f"leave {' '.join(words)} out: every indexed file is searched, for a regex, and shown with its path"
+    if words[0].partition("=")[0] == "--root":
+        return "leave --root out, and name the directory after the pattern: codeindex grep PATTERN PATH"
     return ""
 
 

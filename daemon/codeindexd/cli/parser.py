@@ -103,7 +103,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         unknown = [word for word in rest if word.startswith("-")]
         several = [action.dest for action in subparser._actions if action.nargs in ("*", "+")]
         if unknown or not several:
-            _unrecognized(subparser, args, unknown or rest)
+            _unrecognized(subparser, args, words[1:], unknown or rest)
         getattr(args, several[0]).extend(rest)
     if filters:
         args.query += filters
@@ -128,18 +128,21 @@ def _without_negated_filters(words: list[str]) -> tuple[list[str], list[str]]:
     return [word for word in words[:end] if word not in filters] + words[end:], filters
 
 
-def _unrecognized(parser: Parser, args: argparse.Namespace, words: list[str]) -> NoReturn:
-    """Raise UsageError, with a hint how to search for text that looks like an option."""
-    message = f"unrecognized arguments: {' '.join(words)}"
+def _unrecognized(parser: Parser, args: argparse.Namespace, words: list[str], unknown: list[str]) -> NoReturn:
+    """Raise UsageError, with a hint how to search for text that looks like an option.
+
+    ``words`` are those after the command, ``unknown`` those of them that it does not know.
+    """
+    message = f"unrecognized arguments: {' '.join(unknown)}"
     if not hasattr(args, "query") and not hasattr(args, "pattern"):
         parser.error(message)
     import shlex
 
-    text = [*(getattr(args, "query", None) or []), *words] if hasattr(args, "query") else words
+    text = [word for word in words if word in unknown or word in (getattr(args, "query", None) or [])]
     hint = f"to search for it, put -- before it: {parser.prog} -- {shlex.join(text)}"
     if args.command == "grep":
-        hint = grep.hint_on_options(words) or hint
-    elif close := _close_option(parser, words[0].partition("=")[0]):
+        hint = grep.hint_on_options(unknown) or hint
+    elif close := _close_option(parser, unknown[0].partition("=")[0]):
         hint = f"did you mean {close}? or, {hint}"
     raise UsageError(message, hint=hint)
 
@@ -319,12 +322,12 @@ def _daemon(command: Command) -> None:
         "-n", "--lines", type=whole_number(0), default=50, metavar="N", help="number of lines to print first (50)"
     )
     service = command("service", "run the daemon as a systemd user service or launchd agent")
-    service.add_argument("action", choices=["install", "uninstall", "status"])
+    service.add_argument("action", choices=["install", "uninstall", "status"], metavar="install|uninstall|status")
     command("doctor", "look for problems in the environment and show how to fix them")
     command("stats", "show how often agents asked, and an estimate of the tokens that saved")
     agents.add_arguments(command("agents", "register the server with coding agents", epilog=agents.HELP))
     config = command("config", "show, write or check the configuration", epilog=_CONFIG_HELP)
-    config.add_argument("action", choices=["show", "init", "check", "path"])
+    config.add_argument("action", choices=["show", "init", "check", "path"], metavar="show|init|check|path")
     config.add_argument("--force", action="store_true", help="init: replace a file that exists, and keep a copy of it")
     completions = command("completions", "print a script that completes commands and options in a shell")
     completions.add_argument(

@@ -146,6 +146,13 @@ def no_answer() -> TimedOutError:
     )
 
 
+def suspended_daemon(pid: int) -> NoDaemonError:
+    """Return the error for a daemon that was stopped by a signal, and answers nobody until it is continued."""
+    return NoDaemonError(
+        f"the daemon (pid {pid}) is suspended", hint=f"continue it: kill -CONT {pid}; or replace it: codeindex restart"
+    )
+
+
 def connection_closed() -> NoDaemonError:
     """Return the error for a connection that ended before the answer."""
     return NoDaemonError("the daemon closed the connection", hint="try again: the daemon is started when needed")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _CONNECT_TIMEOUT_S = 5.0
 _CATCH_UP_S = 10.0
+_SILENT_S = 5.0  # then, and as often again, look whether the daemon is suspended
 _NOBODY_THERE = (FileNotFoundError, NotADirectoryError, ConnectionRefusedError)
 
 
@@ -268,14 +269,22 @@ class Client(Methods):
             pass  # the daemon may have sent the reason before it closed the connection; `_receive` reads it
 
     def _receive(self, timeout_s: float | None, *, close_on_timeout: bool = False) -> Any:
-        """Return the next message. Raises TimedOutError, NoDaemonError if the connection ends, and ProtocolError."""
+        """Return the next message.
+
+        Raises TimedOutError, NoDaemonError if the connection ends or the daemon is suspended, and ProtocolError.
+        """
         while not self._lines:
             if self._socket is None:
                 raise core.connection_closed()
-            self._socket.settimeout(timeout_s)
+            self._socket.settimeout(_SILENT_S if timeout_s is None else timeout_s)
             try:
                 data = self._socket.recv(1 << 18)
             except TimeoutError as error:
+                if pid := protocol.suspended_peer(self._socket):
+                    self.close()
+                    raise core.suspended_daemon(pid) from error
+                if timeout_s is None:
+                    continue
                 if close_on_timeout:
                     self.close()
                 raise core.no_answer() from error

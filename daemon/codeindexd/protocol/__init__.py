@@ -31,7 +31,7 @@ from codeindexd.protocol.framing import (
     result,
 )
 from codeindexd.protocol.methods import MAX_LIMIT, METHODS, Param, validate
-from codeindexd.protocol.peers import check_peer, connect, peer_credentials
+from codeindexd.protocol.peers import check_peer, connect, peer_credentials, suspended_peer
 from codeindexd.protocol.places import (
     MAX_SOCKET_PATH,
     bytes_of_path,
@@ -77,6 +77,7 @@ __all__ = [
     "result",
     "runtime_directory",
     "socket_path",
+    "suspended_peer",
     "text_of_path",
     "validate",
 ]

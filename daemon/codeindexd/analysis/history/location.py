@@ -52,7 +52,8 @@ def locate(directory: Path) -> GitLocation:
                     hint="only git repositories have a searchable history",
                 )
     raise NoHistoryError(
-        f"{directory} is in no git repository", hint="history is available for roots in a git repository"
+        f"{directory} is in no git repository",
+        hint="ask in a root that is in one; to search the code: codeindex search QUERY",
     )
 
 

@@ -432,7 +432,8 @@ def _file_at(graph: CodeGraph, path: bytes, answer: GraphAnswer) -> CodeFile:
     if file is None or not graph.is_indexed(file):
         shown = path.decode("utf-8", "replace")
         if file is None and (not path or graph.has_directory(path)):
-            raise UsageError(f"{shown or '.'} is a directory", hint="for its outline: codeindex map PATH")
+            directory = shown or os.fsdecode(graph.root.spec.raw)
+            raise UsageError(f"{directory} is a directory", hint="for its outline: codeindex map PATH")
         raise _not_indexed(graph.root, path)
     _note_language(file, answer)
     return file
