@@ -134,7 +134,7 @@ def _from_file(path: Path, text: str, problems: list[ConfigProblem]) -> Iterator
     for section, keys in _parsed(path, text).items():
         source = ValueSource(str(path), line_of(text, section))
         if section not in SECTIONS:
-            wrong = _unknown_section(section)
+            wrong = _unknown_section(section) if isinstance(keys, dict) else _key_without_section(section)
             problems.append(ConfigProblem(source, wrong.what, wrong.hint))
         elif not isinstance(keys, dict):
             what = f"{section} must be a table, not {_toml_type(keys)}"
@@ -244,6 +244,8 @@ def _content_of(path: Path, *, required: bool) -> bytes:
             return b""
         hint = "name an existing file, or leave out --config for the defaults"
         raise ConfigError(f"{path} does not exist", hint=hint) from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path} is a directory", hint="replace it by a file, or remove it") from None
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", hint="check its permissions") from error
 
@@ -315,6 +317,12 @@ def _section(name: str) -> type[msgspec.Struct]:
 
 def _unknown_section(name: str) -> _WrongError:
     return _WrongError(f"unknown section [{name}]", _did_you_mean(name, SECTIONS))
+
+
+def _key_without_section(key: str) -> _WrongError:
+    sections = [section for section, kind in SECTIONS.items() if key in keys_of(kind)]
+    names = [f"[{section}]" for section in sections or SECTIONS]
+    return _WrongError(f"{key} is in no section", f"write it below its section: {', '.join(names)}")
 
 
 def _value(kind: type[msgspec.Struct], key: str, value: Any, *, strict: bool) -> Any:
