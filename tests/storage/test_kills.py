@@ -63,6 +63,7 @@ def _assert_whole(directory: Path, results: Sequence[FileResult]) -> None:
     assert files == _files(index)
     index.recovery.mark_verified()  # as after a comparison with the disk
     index.close()
+    index.vectors.close()
     index = writer.opened(directory)
     assert (index.lag.has_lag, index.lag.notes) == (False, [])
     index.close()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 _STORE_MODULES = ("codeindexd.storage", "codeindexd.roots.registry", "codeindexd.roots.supervisor")
-_PASSED_THROUGH = ("pathlib", "shutil", __name__)
+_PASSED_THROUGH = ("pathlib", "shutil")  # packages, since pathlib is one from Python 3.13 on
 _SYSTEM_CALLS = {"pwrite": "edits", "fsync": "quiet", "rename": "quiet", "unlink": "quiet", "ftruncate": "quiet"}
 MERGE = "lexical.merge"
 
@@ -177,7 +177,7 @@ def _from_a_store() -> bool:
     frame = sys._getframe(2)
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
-        if name not in _PASSED_THROUGH:
+        if name != __name__ and name.partition(".")[0] not in _PASSED_THROUGH:
             return name.startswith(_STORE_MODULES)
         frame = frame.f_back  # type: ignore[assignment]
     return False
