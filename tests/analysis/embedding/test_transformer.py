@@ -102,9 +102,10 @@ async def test_a_query_goes_before_waiting_batches(embedder, directory):
 
 async def test_an_idle_model_is_unloaded_and_loaded_again(make, directory):
     embedder = make(idle_s=0.1)
-    for round_ in (1, 2):
+    for _ in range(2):
+        before = len(loads(directory))
         await embedder.embed_documents(["a"])
-        assert len(loads(directory)) == round_
+        assert len(loads(directory)) > before  # more than one if the first is idle for so long before the text comes
         await eventually(partial(_gone, loads(directory)[-1]))
 
 
