@@ -34,7 +34,7 @@ _NEEDLESS_LONG_OPTIONS = frozenset(
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command, named as in ripgrep."""
+    """Add the options of ``codeindex grep``, named as in ripgrep."""
     parser.add_argument("pattern", nargs="?", metavar="PATTERN", help="what to look for, unless -e says it")
     parser.add_argument("paths", nargs="*", metavar="PATH", help="a file or directory (the current directory)")
     parser.add_argument(

@@ -27,7 +27,7 @@ the environment variable CODEINDEX_MCP_TOKEN, or else in the file that is printe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
+    """Add the options of ``codeindex mcp``."""
     parser.add_argument(
         "--root", action="append", metavar="PATH", dest="roots", help="the project, if the host names none (repeatable)"
     )

@@ -43,8 +43,8 @@ class Synchronizer:
     async def sync_all(self, roots: Sequence[Root], timeout_s: float) -> list[SyncResult]:
         """Sync all roots concurrently, and return the results in the same order.
 
-        If that takes long, the workers get normal priority. Not from the start, because that replaces worker processes,
-        and nearly every sync needs no worker.
+        If that takes long, the workers get normal priority. They do not get it from the start, because that replaces
+        worker processes, and nearly every sync needs no worker.
         """
         done = anyio.Event()
 

@@ -33,7 +33,7 @@ class Detail(enum.IntEnum):
 
 
 def words_of(query: str) -> frozenset[str]:
-    """Return the words of a query, in lower case: around them long lines are cut."""
+    """Return the words of a query in lower case; long lines are cut so that these stay."""
     return frozenset(word.lower() for word in _WORD.findall(query))
 
 

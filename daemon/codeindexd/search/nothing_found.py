@@ -88,7 +88,7 @@ def notes_on_others(matching: Sequence[str], not_examined: int) -> list[str]:
 
 
 def notes_on_unexamined(roots: int) -> list[str]:
-    """Return the note on how many of the ``roots`` that were searched were not examined for what comes close."""
+    """Return the note that ``roots`` further roots were not examined for what comes close; none for 0."""
     return [f"{quantity(roots, 'more root was', 'more roots were')} not examined for what comes close"] if roots else []
 
 

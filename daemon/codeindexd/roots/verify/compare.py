@@ -138,11 +138,11 @@ def _compare_vectors(
 
 def is_same_vector(vector: bytes, other: np.ndarray[tuple[int], np.dtype[np.float32]]) -> bool:
     """Return True if ``vector`` (stored bytes) and ``other`` (float32) are equal up to rounding."""
-    one = as_float32(vector)
-    if len(one) != len(other):
+    stored = as_float32(vector)
+    if len(stored) != len(other):
         return False
-    norms = float(np.linalg.norm(one)) * float(np.linalg.norm(other))
-    return norms == 0.0 or float(one @ other) >= _SAME_COSINE * norms
+    norms = float(np.linalg.norm(stored)) * float(np.linalg.norm(other))
+    return norms == 0.0 or float(stored @ other) >= _SAME_COSINE * norms
 
 
 def as_float32(vector: bytes) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
