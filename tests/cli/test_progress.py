@@ -60,11 +60,10 @@ def test_a_line_is_as_wide_as_the_terminal_is_now_and_comes_late() -> None:
 
     err, now = Screen(), 100.0
     line = ProgressLine(Terminal(Screen(), err, {"COLUMNS": "40"}), PATH, show_after_s=0.3, clock=lambda: now)
-    assert line.callback is not None
-    line.callback(STATES[2])  # type: ignore[arg-type]
+    line.show(STATES[2])  # type: ignore[arg-type]
     assert err.getvalue() == ""
     now += 0.5
-    line.callback(STATES[2])  # type: ignore[arg-type]
+    line.show(STATES[2])  # type: ignore[arg-type]
     assert err.getvalue() == "\r\x1b[K123,456/785,790 files  1 h 59 min left"
 
 
@@ -95,3 +94,17 @@ def test_the_summary_says_how_long_it_took_and_what_is_left_out() -> None:
 )
 def test_the_history_of_an_added_root_takes_one_line(entry: Any, line: str) -> None:
     assert progress.history_summary(entry) == line
+
+
+def test_a_root_that_cannot_be_indexed_is_noted_once_where_no_line_is_shown() -> None:
+    err, now = io.StringIO(), 100.0
+    line = ProgressLine(Terminal(io.StringIO(), err, {}), "/p", is_shown=False, clock=lambda: now)
+    shown = [("degraded", 2.0), ("indexing", 5.0), ("degraded", 2.0), ("degraded", 1.5)]
+    for state, seconds in shown:
+        line.show({**STATES[1], "state": state})  # type: ignore[typeddict-item]
+        assert err.getvalue() == ""
+        now += seconds
+    for _ in range(2):
+        line.show({**STATES[1], "state": "degraded"})  # type: ignore[typeddict-item]
+    note = "note: still waiting: /p is degraded; for the cause and the remedy: codeindex status\n"
+    assert err.getvalue() == note

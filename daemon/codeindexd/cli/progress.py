@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from codeindexd.client.results import HistoryEntry, NestedHistoryEntry, Progress, RootEntry
 
 _SHORTEST_PATH = 8
+_HINDERED = frozenset({"degraded", "missing", "paused"})
+_HINDERED_S = 3.0  # shorter problems end by themselves
 
 
 class ProgressLine:
     """The progress line of a command, fitted to the present width of the terminal.
 
     It is shown from ``show_after_s`` seconds after its creation. ``path`` stands for the root until the progress names
-    one.
+    one. If the root cannot be indexed for some seconds, a note says so, also where the line is not shown.
     """
 
     def __init__(
@@ -35,15 +37,12 @@ class ProgressLine:
     ) -> None:
         self._terminal = terminal
         self._path = path
-        self._is_shown = is_shown
+        self.is_shown = is_shown
         self._clock = clock
         self._started = clock()
         self._show_after_s = show_after_s
-
-    @property
-    def callback(self) -> Callable[[Progress], None] | None:
-        """The ``on_progress`` argument for a request; None if the line is not shown."""
-        return self.show if self._is_shown else None
+        self._hindered_since: float | None = None
+        self._is_noted = False
 
     @property
     def seconds(self) -> float:
@@ -52,9 +51,23 @@ class ProgressLine:
 
     def show(self, progress: Progress) -> None:
         """Show ``progress`` in the line."""
-        if self.seconds >= self._show_after_s:
-            path = safe_line(progress.get("root", self._path))
+        path = safe_line(progress.get("root", self._path))
+        self._note_hindrance(path, progress.get("state", ""))
+        if self.is_shown and self.seconds >= self._show_after_s:
             self._terminal.line(fitted(path, progress, self._terminal.width - 1))
+
+    def _note_hindrance(self, path: str, state: str) -> None:
+        """Print a note, once, if indexing has been hindered for some seconds: perhaps only the user can help."""
+        if state not in _HINDERED:
+            self._hindered_since = None
+            return
+        if self._hindered_since is None:
+            self._hindered_since = self._clock()
+        if not self._is_noted and self._clock() - self._hindered_since >= _HINDERED_S:
+            self._is_noted = True
+            self._terminal.note(
+                f"note: still waiting: {path} is {state}; for the cause and the remedy: codeindex status"
+            )
 
     def close(self) -> None:
         """Remove the line."""

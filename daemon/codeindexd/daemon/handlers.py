@@ -175,8 +175,10 @@ class Handlers:
             root = await self._roots.root_indexing(path)
             if root.state in (RootState.FRESH, RootState.MISSING, RootState.PAUSED):
                 return root
-            if root.state is RootState.DEGRADED and root.is_caught_up:
-                return root
+            if root.state is RootState.DEGRADED:
+                if root.is_caught_up:
+                    return root
+                self._subscriptions.repeat_progress(root)  # nothing may happen until its user does something
             await self._subscriptions.wait(root.spec.id)
 
     async def remove(self, params: Params, connection: Connection) -> Result:

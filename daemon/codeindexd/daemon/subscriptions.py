@@ -14,6 +14,8 @@ from codeindexd.daemon.root_responses import progress_entry
 from codeindexd.indexing.progress import Progress
 from codeindexd.protocol.places import path_to_json
 from codeindexd.roots import Root, RootEvent
+from codeindexd.roots.registry import RootSpec
+from codeindexd.types import RootState
 from codeindexd.waiting import Broadcast
 
 _PROGRESS_EVERY_S = 0.1
@@ -74,8 +76,16 @@ class Subscriptions:
         self._send(root_id, event.kind.value, {**place, "clock": event.clock, "state": state})
         if now - self._last_progress.get(root_id, 0.0) >= _PROGRESS_EVERY_S or event.progress.is_idle:
             self._last_progress[root_id] = now
-            entry = {**place, "activity": "index", "state": state, **progress_entry(event.progress)}
-            self._send(root_id, "progress", entry)
+            self._send_progress(event.spec, event.state, event.progress)
+
+    def repeat_progress(self, root: Root) -> None:
+        """Send the progress of a root to its subscribers once more, as long as nothing happens that reports it."""
+        self._send_progress(root.spec, root.state, root.progress)
+
+    def _send_progress(self, spec: RootSpec, state: RootState, progress: Progress) -> None:
+        place = path_to_json(spec.raw, key="root")
+        entry = {**place, "activity": "index", "state": state.value, **progress_entry(progress)}
+        self._send(spec.id, "progress", entry)
 
     def _send(self, root_id: str, method: str, params: dict[str, Any]) -> None:
         for subscriber, root_ids in list(self._subscribers.items()):

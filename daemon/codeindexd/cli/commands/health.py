@@ -12,7 +12,7 @@ _MIN_REFRESH_S = 1.0  # of `status --watch`
 def sync(run: Run) -> int:
     """Wait until all changes made before can be searched."""
     with run.client() as client, run.indexing(run.here, show_after_s=SHOW_AFTER_S) as line:
-        result = client.sync(run.here, timeout_s=run.args.timeout, on_progress=line.callback)
+        result = client.sync(run.here, timeout_s=run.args.timeout, on_progress=line.show)
     run.show(result, lambda: run.terminal.print(result["clock"]))
     return DONE
 
@@ -48,7 +48,7 @@ def verify(run: Run) -> int:
         raise UsageError("give either PATH or --all", hint="leave one of them out")
     path = None if run.args.all else run.here
     with run.client() as client, run.verifying(path or "/") as line:
-        result = client.verify(path, repair=run.args.repair, on_progress=line.callback)
+        result = client.verify(path, repair=run.args.repair, on_progress=line.show)
     run.show(result, lambda: health.verify(run.terminal, result, seconds=line.seconds))
     return DONE if result["ok"] else NOTHING
 

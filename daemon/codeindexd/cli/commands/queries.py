@@ -128,8 +128,8 @@ def related(run: Run) -> int:
 def _index_first(run: Run, client: Client, path: str) -> None:
     """Index ``path`` before a search, and show the progress."""
     with run.indexing(path) as line:
-        added = client.add(path, on_progress=line.callback)
-    if line.callback is not None:
+        added = client.add(path, on_progress=line.show)
+    if line.is_shown:
         from codeindexd.cli import progress
 
         for root in added["roots"]:

@@ -24,7 +24,7 @@ def add(run: Run) -> int:
     with run.client() as client:
         for path in run.args.paths or [enclosing_repository(run.cwd)]:
             with run.indexing(path) as line:
-                result = client.add(path, wait=wait, force=run.args.force, workers=workers, on_progress=line.callback)
+                result = client.add(path, wait=wait, force=run.args.force, workers=workers, on_progress=line.show)
             added["roots"] += result["roots"]
             if run.args.json:
                 continue
@@ -62,7 +62,7 @@ def reindex(run: Run) -> int:
     wait = not run.args.no_wait
     with run.client() as client:
         with run.indexing(run.here) as line:
-            result = client.reindex(run.here, wait=wait, on_progress=line.callback)
+            result = client.reindex(run.here, wait=wait, on_progress=line.show)
         run.show(result, lambda: _print_result(run, client, result, line if wait else None))
     return DONE
 
