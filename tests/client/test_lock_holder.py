@@ -55,14 +55,6 @@ def test_the_holder_is_ended(tmp_path: Path) -> None:
         assert lock_holder.lock_holder(tmp_path / "lock") is None
 
 
-def test_a_suspended_holder_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock_holder, "_KILL_TIMEOUT_S", 0)
-    with hold(tmp_path / "lock") as process:
-        process.send_signal(signal.SIGSTOP)
-        end_holder(found(tmp_path / "lock"))
-        assert process.wait(20) == -signal.SIGTERM, "it was continued and not killed"
-
-
 def test_a_holder_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock_holder, "_TERM_TIMEOUT_S", 0.2)
     with hold(tmp_path / "lock", stubborn=True) as process:

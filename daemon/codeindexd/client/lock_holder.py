@@ -77,9 +77,7 @@ def end_holder(holder: LockHolder) -> None:
 
 
 def _signal(holder: LockHolder, number: signal.Signals) -> bool:
-    """Signal the process, and continue it if it is suspended, since it would not handle the signal before.
-
-    Return False if that is impossible, but True if it has ended by itself.
+    """Signal the process; return False if that is impossible, but True if it has ended by itself.
 
     On Linux, the signal is sent by pidfd, and only if the process still holds the lock, so that it cannot hit another
     process that reuses the pid.
@@ -89,13 +87,11 @@ def _signal(holder: LockHolder, number: signal.Signals) -> bool:
     try:
         if sys.platform != "linux":
             os.kill(holder.pid, number)
-            os.kill(holder.pid, signal.SIGCONT)
             return True
         pidfd = os.pidfd_open(holder.pid)
         try:
             if lock_holder(holder.lock) == holder:
                 signal.pidfd_send_signal(pidfd, number)
-                signal.pidfd_send_signal(pidfd, signal.SIGCONT)
             return True
         finally:
             os.close(pidfd)
