@@ -79,18 +79,14 @@ class RankCache:
         They are at the generation of ``snapshot``. All files of the root are compared, of a large one those at or below
         the path, and if these are too many, the most central ones.
         """
-        file_ids = snapshot.catalog.graph_file_ids()
-        if len(file_ids) <= _MOST_FILES:
+        if snapshot.catalog.graph_counts().files <= _MOST_FILES:
             below = b""
-        elif below:
-            file_ids = _at_or_below(snapshot, below, file_ids)
-        compared = _most_central(snapshot, file_ids)
         with self._lock:
             found = self._maps.setdefault((root, below), _MapRanks())
             self._maps.move_to_end((root, below))
             while len(self._maps) > _KEPT_RANKS:
                 self._maps.popitem(last=False)
-        return found.at(snapshot, compared), len(file_ids) - len(compared)
+        return found.at(snapshot, below)
 
 
 def _at_or_below(snapshot: Snapshot, path: bytes, file_ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -117,13 +113,19 @@ class _MapRanks:
         self._names: dict[bytes, int] = {}
         self._summaries: dict[int, _Summary] = {}
         self._ranks: Ranks | None = None
+        self._left_out = 0
 
-    def at(self, snapshot: Snapshot, file_ids: NDArray[np.int64]) -> Ranks:
+    def at(self, snapshot: Snapshot, below: bytes) -> tuple[Ranks, int]:
+        """Return what :meth:`RankCache.ranks` does; ``below`` is always the same path."""
         with self._lock:
             if self._ranks is None or self._ranks.generation != snapshot.generation:
-                self._update(snapshot, file_ids)
+                file_ids = snapshot.catalog.graph_file_ids()
+                file_ids = _at_or_below(snapshot, below, file_ids) if below else file_ids
+                compared = _most_central(snapshot, file_ids)
+                self._left_out = len(file_ids) - len(compared)
+                self._update(snapshot, compared)
                 self._ranks = _ranked(snapshot.generation, self._summaries, len(self._names))
-            return self._ranks
+            return self._ranks, self._left_out
 
     def _update(self, snapshot: Snapshot, file_ids: NDArray[np.int64]) -> None:
         versions = snapshot.catalog.graph_versions(file_ids.tolist())
