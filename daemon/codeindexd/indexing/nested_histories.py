@@ -115,13 +115,18 @@ class NestedHistories:
     async def sync(self) -> None:
         """Wait until all commits made before the call are indexed, as far as the histories have been read before.
 
-        Those of repositories that are new get a second.
+        Those of repositories that are new get a second, unless the root has more to do, which comes first.
         """
         await run_all([history.sync for history in self._histories.values() if history.is_settled])
+        if not (self._settings.enabled and self._is_ready()):
+            return
+        found = sorted(await anyio.to_thread.run_sync(self._find))[:MOST_NESTED]
+        if not (new := [directory for directory in found if directory not in self._histories]):
+            return
         with anyio.move_on_after(_NEW_S):
-            while self._settings.enabled and self._seen != self._generation():
+            while any(directory not in self._histories for directory in new):
                 await self._advanced.wait()
-            await run_all([history.sync for history in self._histories.values() if not history.is_settled])
+            await run_all([history.sync for directory in new if (history := self._histories.get(directory))])
 
     # running
 
