@@ -6,7 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-from codeindexd.analysis.history.renames import FULL_SCORE, LEAST_SCORE, REGULAR_FILES, similarity, spans_of
+from codeindexd.analysis.history.renames import (
+    LEAST_SCORE,
+    REGULAR_FILES,
+    file_name,
+    may_be_similar,
+    similarity,
+    spans_of,
+)
 from codeindexd.analysis.history.repository import DIRECTORY, GitRepository
 
 _MOST_KEPT = 4  # of the most similar files
@@ -29,10 +36,10 @@ def copied_from(repository: GitRepository, commit_id: bytes, path: bytes, *, bud
         return b""
     now = dict(_files(repository, commit.tree, end))
     before = list(_files(repository, repository.root_tree(commit.parents[0]), end))
-    name = _name(path)
+    name = file_name(path)
     identical = [old for old, blob in before if blob == new[1]]
     if identical:
-        return min(identical, key=lambda old: (old in now) + (_name(old) != name))
+        return min(identical, key=lambda old: (old in now) + (file_name(old) != name))
     data = repository.blob(new[1])
     if not data:
         return b""
@@ -40,7 +47,7 @@ def copied_from(repository: GitRepository, commit_id: bytes, path: bytes, *, bud
     kept: list[tuple[int, bool, bytes]] = []  # as git does it, so that equally similar files rank as there
     for old, blob in before:
         _check(end)
-        found = _similarity(repository, blob, data, spans), _name(old) == name, old
+        found = _similarity(repository, blob, data, spans), file_name(old) == name, old
         worst = min(range(len(kept)), key=lambda number: kept[number][:2]) if len(kept) == _MOST_KEPT else -1
         if worst < 0:
             kept.append(found)
@@ -52,9 +59,7 @@ def copied_from(repository: GitRepository, commit_id: bytes, path: bytes, *, bud
 
 def _similarity(repository: GitRepository, blob: bytes, data: bytes, spans: Counter[bytes]) -> int:
     """Return the score of an old file; it is only read if its size allows that it is similar."""
-    size = repository.size_of(blob)
-    larger = max(size, len(data))
-    if (larger - min(size, len(data))) * FULL_SCORE > larger * (FULL_SCORE - LEAST_SCORE):
+    if not may_be_similar(repository.size_of(blob), len(data), LEAST_SCORE):
         return 0
     return similarity(repository.read(blob)[1], data, spans, LEAST_SCORE)
 
@@ -72,7 +77,3 @@ def _files(repository: GitRepository, tree: bytes, end: float, prefix: bytes = b
 def _check(end: float) -> None:
     if time.monotonic() > end:
         raise CopiesNotFoundError
-
-
-def _name(path: bytes) -> bytes:
-    return path.rpartition(b"/")[2]
