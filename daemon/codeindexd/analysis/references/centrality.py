@@ -97,12 +97,12 @@ class DefiningFiles:
         to it defines it, too.
         """
         if not len(self._names):
-            return _NO_EDGES
+            return NO_EDGES
         found = np.minimum(np.searchsorted(self._names, used), len(self._names) - 1)
         is_defined = self._names[found] == used
         found, counts = found[is_defined], counts[is_defined]
         if not len(found):
-            return _NO_EDGES
+            return NO_EDGES
         times = self._defining[found]
         edge = np.repeat(np.arange(len(found)), times)
         first_edges = np.cumsum(times) - times
@@ -138,7 +138,8 @@ def _directories_above(directories: Sequence[bytes]) -> NDArray[np.int32]:
 
 
 _NO_HASHES: Final = np.zeros(0, dtype=np.uint64)
-_NO_EDGES: Final = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)
+NO_EDGES: Final = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)
+"""What :meth:`DefiningFiles.relied_on` returns for a file that refers to nothing of another file."""
 
 
 def file_ranks(relied_on: Sequence[tuple[NDArray[np.int32], NDArray[np.float32]]]) -> NDArray[np.float32]:

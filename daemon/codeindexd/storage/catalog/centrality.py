@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from codeindexd.analysis.chunking.samples import DOCUMENTS
 from codeindexd.analysis.references.centrality import (
     CENTRALITY_VERSION,
+    NO_EDGES,
     DefiningFiles,
     assigned_fields,
     defined_names,
@@ -118,7 +119,7 @@ def _ranks(connection: sqlite3.Connection) -> tuple[NDArray[np.int64], NDArray[n
     places = {file_id: place for place, file_id in enumerate(defined)}
     files = DefiningFiles(list(defined.values()), directories)
     del defined, directories
-    relied_on = [(np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32))] * len(files)
+    relied_on = [NO_EDGES] * len(files)
     for file_id, blob in _pages(connection, _SELECT_REFERENCES):
         if blob and (place := places.get(file_id)) is not None:
             relied_on[place] = files.relied_on(place, *used_names(decode(blob)))
